@@ -57,8 +57,8 @@ def extension(place: Place) -> str:
 
 def compressed(place: Place, symbol: str) -> str:
     """Chapter 9: thirteen characters with course and speed; T is "current fix, RMC, software"."""
-    latitude = _base91(round(380926 * (90 - place.latitude)), 4)
-    longitude = _base91(round(190463 * (180 + place.longitude)), 4)
+    latitude = _base91(int(380926 * (90 - place.latitude)), 4)
+    longitude = _base91(int(190463 * (180 + place.longitude)), 4)
     speed = round(math.log(place.speed + 1, 1.08))
     return f"{symbol[0]}{latitude}{longitude}{symbol[1]}{chr(place.course // 4 + 33)}{chr(speed + 33)}["
 
