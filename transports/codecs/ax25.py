@@ -35,8 +35,8 @@ _MIN_HEADER = 2 * ADDRESS_SIZE
 _MAX_HEADER = (2 + MAX_PATH) * ADDRESS_SIZE
 _BYTE = 0xFF
 
-# Callsign characters travel shifted left by one (3.12.2), with the freed bit clear: set, it would end the address field,
-# so an odd octet becomes NUL, which no callsign has.
+# Callsign characters travel shifted left by one (3.12.2), with the freed bit clear. Set, it would end the address
+# field: so an odd octet becomes NUL, which no callsign has.
 _SHIFTED = bytes(octet << 1 & _BYTE for octet in range(256))
 _UNSHIFTED = bytes(0 if octet & 1 else octet >> 1 for octet in range(256))
 
