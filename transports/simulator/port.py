@@ -4,8 +4,9 @@ It knows bytes only; ``tnc`` gives them a meaning. Linux behaves as follows, and
 
 * While no process has the slave open, the master reads EIO and polls POLLHUP at once, for ever. So a closed port is
   looked at every ``HOST_POLL`` seconds instead of being watched.
-* Bytes written to a closed slave wait for whoever opens it next, which no real port does. So they are not written, and
-  what a host left unread is flushed when it goes.
+* A slave keeps its state while it is closed, which no real port does: bytes written then, or left unread, wait for
+  whoever opens it next, and TIOCEXCL shuts all others out for good. So nothing is written then, and what a host leaves
+  behind is cleaned up; or, where the exclusion keeps us out as well, the pty is changed for a new one.
 * Closing the master hangs the slave up, and takes away what the host had not read.
 """
 
@@ -161,8 +162,11 @@ class PtyPort:
 
     def _detach(self) -> None:
         self._let_go()
-        termios.tcflush(self._master, termios.TCOFLUSH)
-        self._look_for_host()
+        if _clean(self.device):
+            self._look_for_host()
+        else:
+            self.unplug()
+            self.plug()
 
     def _let_go(self) -> None:
         self._stop_watching()
@@ -210,6 +214,20 @@ def _write(fd: int, chunk: bytes) -> int:
         return os.write(fd, chunk)
     except BlockingIOError:
         return 0
+
+
+def _clean(device: str) -> bool:
+    """Forget what the last host left in a closed slave. False if it has left the door locked."""
+    try:
+        fd = os.open(device, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        termios.tcflush(fd, termios.TCIFLUSH)  # from the master's side this reaches only half of the buffers
+        fcntl.ioctl(fd, termios.TIOCNXCL)
+    finally:
+        os.close(fd)
+    return True
 
 
 def _unread(device: str) -> int:

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from transports.simulator.packets import Packet
 from transports.simulator.talker import FIRST_GAP, MAX_TRIES, Talker
 
@@ -46,7 +48,7 @@ def test_a_line_is_repeated_with_a_growing_gap_and_given_up():
     while not mia.given_up:
         times += [now] * len(mia.tick(now))
         now = mia.next_due(now)
-    gaps = [round(later - earlier, 6) for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [round(later - earlier, 6) for earlier, later in pairwise(times)]
     assert gaps == [FIRST_GAP, 2 * FIRST_GAP, 4 * FIRST_GAP, 8 * FIRST_GAP]
     assert len(times) == MAX_TRIES
     assert not mia.waiting
