@@ -29,7 +29,7 @@ def summary(packet: Packet) -> str:
     sentence = _SENTENCES.get(packet.format, _other)(packet.fields, packet.format)
     if packet.reason:
         sentence = f"unparsed {decode_text(packet.raw)!r}: {packet.reason}"
-    line = "".join(character if character.isprintable() else " " for character in sentence)
+    line = "".join(character if character.isprintable() else " " for character in sentence or packet.format)
     return line if len(line) <= MAX_SUMMARY else line[: MAX_SUMMARY - 1] + _ELLIPSIS
 
 

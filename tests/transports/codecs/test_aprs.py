@@ -1,0 +1,257 @@
+import gzip
+import json
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transports.codecs import aprs
+from transports.codecs.aprs import fence
+
+TESTS = Path(__file__).parents[2]
+VECTORS = json.loads((TESTS / "vectors" / "aprs.json").read_text())
+CORPORA = TESTS.parent / "../shared/corpora"
+
+IDS = st.from_regex(r"[A-Za-z0-9]{1,5}", fullmatch=True)
+ADDRESSEES = st.from_regex(r"[A-Z0-9]{1,6}(-[0-9]{1,2})?", fullmatch=True).filter(lambda text: text[:3] != "BLN")
+TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="|~{"), max_size=67).map(
+    str.strip
+)
+
+# Heads that lead noise to every reader.
+HEADS = [vector["info"][:cut].encode() for vector in VECTORS for cut in (1, 10, 20, 28)]
+
+
+def parse(info: bytes, destination: str = "APZEDG") -> aprs.Packet:
+    return aprs.parse("QQ1ABC", destination, (), info)
+
+
+def is_plain(value: object) -> bool:
+    """Whether ASGI permits this value."""
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and is_plain(inner) for name, inner in value.items())
+    if isinstance(value, list):
+        return all(map(is_plain, value))
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, int):
+        return abs(value) < 2**63
+    return value is None or isinstance(value, str | bytes)
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["info"] or "nothing")
+def test_a_packet_means_what_its_source_says(vector):
+    info = vector["info"].encode()
+    packet = parse(info)
+    assert packet.format == vector["format"]
+    assert {name: packet.fields.get(name) for name in vector["fields"]} == vector["fields"]
+    assert not set(vector.get("absent", ())) & set(packet.fields)
+    assert packet.raw == info
+    assert bool(packet.reason) == (packet.format == "unparsed")
+
+
+def test_mic_e_is_read_with_its_destination():
+    packet = parse(b'`(_fn"Oj/]TEST=', destination="S32UVT-1")
+    assert packet.format == "mic-e"
+    assert packet.fields["latitude"] == pytest.approx(33.427333)
+    assert packet.fields["longitude"] == pytest.approx(-112.129)
+    assert (packet.fields["symbol"], packet.fields["course"], packet.fields["speed"]) == ("/j", 251, 37.0)
+
+
+def test_a_frequency_is_not_an_altitude_of_358_km():
+    packet = parse(b'`|_[o6=>/`"6(}145.725MHz}_#', destination="TY5QQ0")
+    assert packet.format == "mic-e"
+    assert "altitude" not in packet.fields
+
+
+def test_a_third_party_packet_holds_the_parsed_inner_packet():
+    packet = parse(b"}QQ1ZZY>APRS,TCPIP,QQ1GAT*::QQ1AAB-3 :hi{1")
+    inner = packet.fields["packet"]
+    assert inner["format"] == "message"
+    assert inner["fields"] == {"addressee": "QQ1AAB-3", "text": "hi", "id": "1"}
+    assert inner["raw"] == b":QQ1AAB-3 :hi{1"
+
+
+def test_third_party_packets_within_each_other_end_at_the_bound():
+    packet = parse(b"}A1B>APRS,X*:" * 50 + b">hi")
+    inner = packet.fields["packet"]["fields"]["packet"]
+    assert inner["format"] == "unparsed"
+    assert "at most 2" in inner["reason"]
+
+
+def test_text_that_is_not_utf_8_is_read_as_latin_1():
+    assert parse(b">Gr\xfc\xdfe").fields["status"] == "Grüße"
+    assert parse(">Grüße".encode()).fields["status"] == "Grüße"
+
+
+def test_plain_text_is_a_beacon_for_a_generic_destination_only():
+    assert parse(b"QQ1ABC/R Somewhere", "ID").format == "beacon"
+    assert parse(b"QQ1ABC/R Somewhere", "QQ1XYZ").format == "unparsed"
+
+
+def test_the_fence_gives_the_reason_for_what_aprslib_raises():
+    assert fence.parse_with_aprslib("=4725.37N/04004.09E#PHG3330O/iGate+Digi").startswith("ValueError")
+    assert fence.parse_with_aprslib("}A1B>APRS,X*:}C1D>APRS,Y*:>hi").startswith("NameError")
+
+
+@given(
+    st.binary(max_size=120) | st.builds(bytes.__add__, st.sampled_from(HEADS), st.binary(max_size=60)),
+    st.text(max_size=9),
+)
+def test_any_bytes_give_a_packet_with_all_of_them_and_a_summary(info, destination):
+    packet = parse(info, destination)
+    assert packet.format in aprs.FORMATS
+    assert packet.raw == info
+    assert bool(packet.reason) == (packet.format == "unparsed")
+    assert is_plain(dict(packet.fields))
+    line = aprs.summary(packet)
+    assert line.isprintable()
+    assert 0 < len(line) <= 200
+
+
+@given(st.sampled_from(HEADS), st.text("0123456789. /NSEW_>cgtrpPhbs#{}|!A=PHG,-", max_size=60))
+def test_nearly_right_bytes_give_a_packet_too(head, tail):
+    packet = parse(head + tail.encode())
+    assert packet.format in aprs.FORMATS
+    assert is_plain(dict(packet.fields))
+    assert aprs.summary(packet)
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+NAMES = [
+    "latitude",
+    "longitude",
+    "speed",
+    "course",
+    "altitude",
+    "weather",
+    "telemetry",
+    "comment",
+    "packet",
+    "name",
+    "id",
+]
+
+
+@given(st.sampled_from(aprs.FORMATS), st.dictionaries(st.sampled_from(NAMES), JUNK))
+def test_a_summary_never_raises_whatever_the_fields(form, fields):
+    assert aprs.summary(aprs.Packet(format=form, fields=fields))
+
+
+@pytest.mark.parametrize(
+    ("info", "sentence"),
+    [
+        (b"!4812.49N/01622.43E>090/022on the way home", "position 48.2082N 16.3738E, 41 km/h to 90°, on the way home"),
+        (b":QQ1ABC-7 :hello{12", "message to QQ1ABC-7: hello (12)"),
+        (b":QQ1ABC-7 :ack12", "ack to QQ1ABC-7 for message 12"),
+        (b">on the air", "status on the air"),
+        (b"T#005,199,000,255,073,123,01101001", "telemetry 5: 199 0 255 73 123"),
+        (b"}A1B>APRS,X*:>hi", "relayed from A1B: status hi"),
+        (b"<IGATE,MSG_CNT=1", "capabilities IGATE, MSG_CNT=1"),
+        (b"_10090556c220s004g005t077", "weather, 25.0 °C, wind 1.8 m/s, from 220°, gusts 2.2 m/s"),
+        (b";LEADER   _092345z4903.50N/07201.75W>", "object LEADER killed 49.0583N 72.0292W"),
+        (b"", "unparsed '': the info field is empty"),
+    ],
+)
+def test_a_summary_is_a_sentence_for_people(info, sentence):
+    assert aprs.summary(parse(info)) == sentence
+
+
+@given(ADDRESSEES, TEXTS, IDS)
+def test_a_message_comes_back_from_its_bytes(addressee, text, number):
+    packet = parse(aprs.encode_message(addressee, text, number))
+    if packet.format == "telemetry-definition":  # a text such as "BITS.…" means that on the air
+        return
+    assert packet.format == "message"
+    assert packet.fields == {"addressee": addressee, "text": text, "id": number}
+
+
+@given(ADDRESSEES, IDS)
+def test_answers_come_back_from_their_bytes(addressee, number):
+    for encode, form in ((aprs.encode_ack, "ack"), (aprs.encode_reject, "reject")):
+        packet = parse(encode(addressee, number))
+        assert (packet.format, packet.fields) == (form, {"addressee": addressee, "id": number})
+
+
+@given(st.floats(-89.99, 89.99), st.floats(-179.99, 179.99), st.sampled_from(["/-", "\\>", "Z#", "/_"]))
+def test_a_position_comes_back_from_its_bytes_to_eighteen_metres(latitude, longitude, symbol):
+    packet = parse(aprs.encode_position(latitude, longitude, symbol))
+    assert packet.fields["latitude"] == pytest.approx(latitude, abs=0.5 / 6000 + 1e-6)
+    assert packet.fields["longitude"] == pytest.approx(longitude, abs=0.5 / 6000 + 1e-6)
+    assert packet.fields["symbol"] == symbol
+
+
+def test_encoders_write_what_the_standard_shows():
+    assert aprs.encode_message("WU2Z", "Testing", "003") == b":WU2Z     :Testing{003"
+    assert aprs.encode_message("WU2Z", "Testing", "") == b":WU2Z     :Testing"
+    assert aprs.encode_ack("KB2ICI-14", "003") == b":KB2ICI-14:ack003"
+    assert aprs.encode_reject("KB2ICI-14", "003") == b":KB2ICI-14:rej003"
+    assert aprs.encode_status("Net Control Center") == b">Net Control Center"
+    assert aprs.encode_position(49.058333, -72.029167, "/-", "Test") == b"!4903.50N/07201.75W-Test"
+    assert aprs.encode_position(0, 0, "/-", "", messaging=True) == b"=0000.00N/00000.00E-"
+
+
+def test_minutes_that_round_to_sixty_carry_into_the_degree():
+    assert aprs.encode_position(48.99999, 7.99999, "/-", "") == b"!4900.00N/00800.00E-"
+
+
+@pytest.mark.parametrize(
+    ("encode", "arguments", "words"),
+    [
+        (aprs.encode_message, ("QQ1ABC-100", "hi", "1"), "addressee"),
+        (aprs.encode_message, ("", "hi", "1"), "addressee"),
+        (aprs.encode_message, ("QQ:", "hi", "1"), "addressee"),
+        (aprs.encode_message, ("QQ1ABC", "x" * 68, "1"), "at most 67 bytes, came 68"),
+        (aprs.encode_message, ("QQ1ABC", "ü" * 34, "1"), "at most 67 bytes, came 68"),
+        (aprs.encode_message, ("QQ1ABC", "a{b", "1"), "other than"),
+        (aprs.encode_message, ("QQ1ABC", "a|b", "1"), "other than"),
+        (aprs.encode_message, ("QQ1ABC", "a~b", "1"), "other than"),
+        (aprs.encode_message, ("QQ1ABC", "a\rb", "1"), "other than"),
+        (aprs.encode_message, ("QQ1ABC", "hi", "123456"), "message id"),
+        (aprs.encode_message, ("QQ1ABC", "hi", "1-2"), "message id"),
+        (aprs.encode_message, ("QQ1ABC", "ack12", ""), "reads? as an acknowledgement|read as"),
+        (aprs.encode_ack, ("QQ1ABC", ""), "message id"),
+        (aprs.encode_reject, ("QQ1ABC", "ü"), "message id"),
+        (aprs.encode_status, ("x" * 63,), "at most 62 bytes"),
+        (aprs.encode_position, (90.1, 0, "/-", ""), "latitude"),
+        (aprs.encode_position, (0, -180.1, "/-", ""), "longitude"),
+        (aprs.encode_position, (math.nan, 0, "/-", ""), "latitude"),
+        (aprs.encode_position, (0, 0, "-", ""), "symbol"),
+        (aprs.encode_position, (0, 0, "a-", ""), "symbol"),
+        (aprs.encode_position, (0, 0, "/-", "x" * 44), "at most 43 bytes"),
+    ],
+)
+def test_what_the_air_cannot_carry_is_refused_in_clear_words(encode, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        encode(*arguments)
+
+
+def recorded_packets(name: str, step: int) -> list[tuple[str, bytes]]:
+    with gzip.open(CORPORA / name) as file:
+        lines = file.read().split(b"\n")[::step]
+    heads = (line.partition(b":") for line in lines if b":" in line)
+    return [(head.decode("latin-1").partition(">")[2].partition(",")[0], info) for head, _, info in heads]
+
+
+@pytest.mark.skipif(not CORPORA.exists(), reason="the corpora of recorded traffic are not beside the checkout")
+@pytest.mark.parametrize(
+    ("name", "step", "rate"),
+    [
+        ("goaprs_large_2012.tnc2.gz", 20, 0.97),
+        ("goaprs_faptests.tnc2.gz", 1, 0.93),
+        ("javAPRSlib_aprs.tnc2.gz", 1, 0.97),
+        ("javAPRSlib_cwop.tnc2.gz", 1, 0.97),
+        ("wa8lmf_track2_vpdigi.tnc2.gz", 1, 0.80),  # decoded from weak audio: some of its bytes are damaged
+    ],
+)
+def test_recorded_traffic_is_parsed_at_this_rate_and_never_raises(name, step, rate):
+    packets = recorded_packets(name, step)
+    parsed = [parse(info, destination) for destination, info in packets]
+    assert [packet.raw for packet in parsed] == [info for _, info in packets]
+    assert all(aprs.summary(packet).isprintable() for packet in parsed)
+    assert sum(packet.format != "unparsed" for packet in parsed) / len(parsed) >= rate
