@@ -1,0 +1,21 @@
+"""What a consumer raises to steer its connection, with the names that Django Channels gave them."""
+
+
+class StopConsumer(Exception):  # noqa: N818  (Channels' name)
+    """End this consumer quietly: ``disconnect`` is still called, nothing is logged as an error."""
+
+
+class AcceptConnection(Exception):  # noqa: N818  (Channels' name)
+    """Raised in ``connect``: accept the connection."""
+
+
+class DenyConnection(Exception):  # noqa: N818  (Channels' name)
+    """Raised in ``connect``: refuse the connection."""
+
+
+class ChannelFull(Exception):  # noqa: N818  (Channels' name)
+    """A channel holds as many messages as its capacity allows; the message was not taken."""
+
+
+class InvalidChannelLayerError(ValueError):
+    """The channel layer is not configured, or does not offer what was asked of it."""

@@ -1,0 +1,98 @@
+"""The one place that decides whether a radio may transmit.
+
+A radio is silent until a person says otherwise. `Gate` stands in front of every ``ax25.send``, ``aprs.send`` and
+``serial.send`` of a device and passes it only if transmitting is allowed, a callsign is set, the frame carries it as its source, the rate
+and the share of air time are within bounds, and the event did not come from this same device. What is refused is counted
+and shown with the reason, and is not an error of the consumer: it goes on.
+
+The rules are pure: the time is passed in.
+"""
+
+import re
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+CALLSIGN = re.compile(r"(?=[A-Z0-9]*[A-Z])(?=[A-Z0-9]*[0-9])[A-Z0-9]{3,6}(-([1-9]|1[0-5]))?")
+PLACEHOLDERS = frozenset({"N0CALL", "NOCALL", "MYCALL", "N0CAL", "NOCAL", "TEST", "AA0AA", "XX0XX", "W1XYZ"})
+
+MINUTE = 60.0  # seconds; the window of the frame rate
+DUTY_WINDOW = 600.0  # seconds; the window of the air time
+OVERHEAD_BYTES = 20  # flags, FCS and bit stuffing of a frame (AX.25 v2.2, section 3.1), rounded up
+KEY_UP = 0.3  # seconds of TXDELAY before each frame (the KISS default of 300 ms)
+MAX_REMEMBERED = 10_000  # transmissions in the duty window; more than the highest rate allows (600 a minute)
+
+
+def callsign_problem(callsign: str) -> str:
+    """Say what is wrong with a station's own callsign, or nothing."""
+    base = callsign.partition("-")[0]
+    if base in PLACEHOLDERS:
+        return f"{callsign} is a placeholder; put in your own callsign"
+    if not CALLSIGN.fullmatch(callsign):
+        return f"expected a callsign such as QQ1ABC or QQ1ABC-10 (capital letters and digits, SSID 1 to 15); got {callsign!r}"
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Licence:
+    """What one device may do on the air."""
+
+    device: str
+    allowed: bool
+    callsign: str  # empty where the kind has none, or nobody has set it
+    needs_callsign: bool
+    frames_per_minute: int = 20
+    duty_percent: int = 25
+    air_baud: int = 1200
+
+
+@dataclass(slots=True)
+class Gate:
+    """The rules for one device, and what it has transmitted lately (bounded by `MAX_REMEMBERED`)."""
+
+    licence: Licence
+    _sent: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=MAX_REMEMBERED))  # when, air seconds
+
+    def refusal(self, event: Mapping[str, Any], now: float) -> str:
+        """Say in plain words why this event may not be transmitted now, or nothing; ``now`` is monotonic, in seconds."""
+        licence = self.licence
+        if not licence.allowed:
+            return f"transmitting is off for {licence.device}; a person can allow it in the device's settings"
+        if licence.needs_callsign and (
+            problem := callsign_problem(licence.callsign) if licence.callsign else "no callsign is set"
+        ):
+            return problem
+        if event.get("origin") == licence.device:
+            return f"it came from {licence.device} itself; sending it back would be a loop"
+        if licence.needs_callsign and (problem := self._source_problem(event)):
+            return problem
+        return self._rate_problem(event, now)
+
+    def passed(self, event: Mapping[str, Any], now: float) -> None:
+        """Remember a transmission that was let through."""
+        self._sent.append((now, self._air_seconds(event)))
+
+    def _source_problem(self, event: Mapping[str, Any]) -> str:
+        if "raw" in event:
+            return "a whole frame (raw) cannot be checked for its callsign; send its parts"
+        source = event.get("source") or self.licence.callsign
+        if source.partition("-")[0] != self.licence.callsign.partition("-")[0]:
+            return f"its source {source} is not this station's callsign {self.licence.callsign}"
+        return ""
+
+    def _rate_problem(self, event: Mapping[str, Any], now: float) -> str:
+        while self._sent and self._sent[0][0] <= now - DUTY_WINDOW:
+            self._sent.popleft()
+        minute = sum(1 for when, _ in reversed(self._sent) if when > now - MINUTE)
+        if minute >= self.licence.frames_per_minute:
+            return f"{minute} frames in the last minute; the limit is {self.licence.frames_per_minute}"
+        air = sum(seconds for _, seconds in self._sent) + self._air_seconds(event)
+        if air > DUTY_WINDOW * self.licence.duty_percent / 100:
+            return f"{air:.0f} s of air time in ten minutes; the limit is {self.licence.duty_percent} %"
+        return ""
+
+    def _air_seconds(self, event: Mapping[str, Any]) -> float:
+        size = len(event.get("info") or event.get("bytes") or event.get("text") or str(event.get("packet", "")))
+        addresses = 7 * (2 + len(event.get("via") or ()))
+        return KEY_UP + 8 * (size + addresses + OVERHEAD_BYTES) / self.licence.air_baud

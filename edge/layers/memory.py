@@ -1,0 +1,188 @@
+"""The channel layer of one process: names, and the mailboxes behind them.
+
+A message goes straight into the mailbox of each member, so its cost does not depend on how many channels are idle. It is
+copied once per `group_send`; each member gets its own top level, the values below it are shared and not to be changed.
+
+`group_send` waits for members that keep up and drops for those that are stuck (`edge.mailbox`): a publisher in a flood is
+paced by its readers, and one sleeping member costs it a quarter of a second once.
+"""
+
+import asyncio
+import fnmatch
+import secrets
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from edge.exceptions import ChannelFull
+from edge.layers.base import Message, require_channel_name, require_group_name
+from edge.mailbox import LAYER_CAPACITY, Lane, Mailbox
+
+MAX_CHANNELS = 10_000  # channels that nobody has attached a mailbox to; the oldest is forgotten beyond
+
+
+class InMemoryChannelLayer:
+    """The layer of one process and one event loop; threads use ``asyncio.run_coroutine_threadsafe``.
+
+    ``capacity`` bounds a channel's waiting messages, ``channel_capacity`` maps name patterns (``http.*``) to other bounds,
+    ``expiry`` is how many seconds a message may wait for `receive`.
+    """
+
+    extensions = ["groups", "flush"]  # noqa: RUF012  (Channels' layers are asked for a list)
+
+    def __init__(
+        self,
+        *,
+        capacity: int = LAYER_CAPACITY,
+        expiry: float = 60,
+        channel_capacity: Mapping[str, int] | None = None,
+        **_: Any,
+    ) -> None:
+        self.capacity = capacity
+        self.expiry = expiry
+        self.channel_capacity = dict(channel_capacity or {})
+        self.dropped = 0
+        self.groups: dict[str, dict[str, Mailbox | None]] = {}
+        self._mailboxes: dict[str, Mailbox] = {}
+        self._queues: dict[str, _Queue] = {}
+
+    async def new_channel(self, prefix: str = "specific") -> str:
+        """Return a name that nobody else has."""
+        return f"{prefix}.inmemory!{secrets.token_hex(8)}"
+
+    def attach(self, channel: str, mailbox: Mailbox) -> None:
+        """Deliver what is sent to a channel into this mailbox from now on, and what has waited there."""
+        name = require_channel_name(channel)
+        mailbox.capacities[Lane.LAYER] = self.capacity_of(name)
+        self._mailboxes[name] = mailbox
+        if (waiting := self._queues.pop(name, None)) is not None:
+            for message in waiting.take():
+                mailbox.push(message, Lane.LAYER)
+        for members in self.groups.values():
+            if name in members:
+                members[name] = mailbox
+
+    def detach(self, channel: str) -> None:
+        """Forget a channel, and take it out of every group."""
+        self._mailboxes.pop(channel, None)
+        self._queues.pop(channel, None)
+        for group in [group for group, members in self.groups.items() if channel in members]:
+            self._leave(group, channel)
+
+    def capacity_of(self, channel: str) -> int:
+        """Return how many messages may wait in a channel."""
+        patterns = self.channel_capacity.items()
+        return next(
+            (capacity for pattern, capacity in patterns if fnmatch.fnmatchcase(channel, pattern)), self.capacity
+        )
+
+    async def send(self, channel: str, message: Message) -> None:
+        """Send to one channel. A full one is waited for as long as its reader keeps up; then ChannelFull."""
+        name = require_channel_name(channel)
+        copy = _copied(message)
+        if (mailbox := self._mailboxes.get(name)) is not None:
+            taken = mailbox.offer(copy, Lane.LAYER)
+            if not taken and not mailbox.closed:
+                await mailbox.room()
+                taken = mailbox.offer(copy, Lane.LAYER)
+        else:
+            taken = self._queue(name).put(copy)
+        if not taken:
+            self.dropped += 1
+            raise ChannelFull(name)
+
+    async def receive(self, channel: str) -> Message:
+        """Wait for the next message of a channel that has no mailbox attached."""
+        return await self._queue(require_channel_name(channel)).get()
+
+    async def group_add(self, group: str, channel: str) -> None:
+        """Join."""
+        name = require_channel_name(channel)
+        self.groups.setdefault(require_group_name(group), {})[name] = self._mailboxes.get(name)
+
+    async def group_discard(self, group: str, channel: str) -> None:
+        """Leave; leaving twice is fine."""
+        self._leave(require_group_name(group), require_channel_name(channel))
+
+    async def group_send(self, group: str, message: Message) -> None:
+        """Send to every member: waits for the quick, drops and counts for the stuck."""
+        members = self.groups.get(require_group_name(group))
+        if not members:
+            return
+        copy = _copied(message)
+        late: list[Mailbox] = []
+        for name, mailbox in members.items():
+            if mailbox is None:
+                self.dropped += not self._queue(name).put(dict(copy))
+            elif not mailbox.offer(dict(copy), Lane.LAYER):
+                late.append(mailbox)
+        if late:
+            await asyncio.gather(*(mailbox.put(dict(copy), Lane.LAYER) for mailbox in late))
+
+    async def flush(self) -> None:
+        """Forget every group and every waiting message."""
+        self.groups.clear()
+        self._queues.clear()
+
+    def _leave(self, group: str, channel: str) -> None:
+        members = self.groups.get(group, {})
+        members.pop(channel, None)
+        if not members:
+            self.groups.pop(group, None)
+
+    def _queue(self, channel: str) -> "_Queue":
+        if channel not in self._queues:
+            while len(self._queues) >= MAX_CHANNELS:
+                self._queues.pop(next(iter(self._queues)))
+            self._queues[channel] = _Queue(self.capacity_of(channel), self.expiry)
+        return self._queues[channel]
+
+
+class _Queue:
+    """The messages of a channel that somebody will `receive`: bounded, and each kept for ``expiry`` seconds."""
+
+    def __init__(self, capacity: int, expiry: float) -> None:
+        self.capacity = capacity
+        self.expiry = expiry
+        self.messages: deque[tuple[float, Message]] = deque()
+        self.arrived = asyncio.Event()
+
+    def put(self, message: Message) -> bool:
+        self._expire()
+        if len(self.messages) >= self.capacity:
+            return False
+        self.messages.append((time.monotonic() + self.expiry, message))
+        self.arrived.set()
+        return True
+
+    async def get(self) -> Message:
+        self._expire()
+        while not self.messages:
+            self.arrived.clear()
+            await self.arrived.wait()
+            self._expire()
+        return self.messages.popleft()[1]
+
+    def take(self) -> list[Message]:
+        self._expire()
+        return [message for _, message in self.messages]
+
+    def _expire(self) -> None:
+        now = time.monotonic()
+        while self.messages and self.messages[0][0] <= now:
+            self.messages.popleft()
+
+
+def _copied(message: Message) -> Message:
+    if not isinstance(message, dict):
+        raise TypeError(f"a message must be a dictionary, not {type(message).__name__}")
+    return {key: _plain_copy(value) for key, value in message.items()}
+
+
+def _plain_copy(value: Any) -> Any:  # any plain value
+    if isinstance(value, dict):
+        return {key: _plain_copy(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_copy(item) for item in value]
+    return value

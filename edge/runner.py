@@ -1,0 +1,191 @@
+"""One device, kept running: opened, watched, opened again; its events counted, tapped, gated and handed to its routes.
+
+The states are those of `edge.status.State`. Waiting is policy (`edge.backoff`); this is the one place that sleeps.
+
+Around the routes stands what every device has: a tap on both directions, the transmit gate, and the channel
+``device.<name>``, on which anybody in the process may send (`edge.layers`).
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edge.asgi import Event, Receive, Scope, Send
+from edge.backoff import Backoff
+from edge.errors import ConfigError, LinkLost, LocalProtocolError
+from edge.fanout import FanOut, Leg
+from edge.gate import Gate, Licence
+from edge.layers.base import ChannelLayer
+from edge.mailbox import Lane, Mailbox
+from edge.registry import Device, Kind
+from edge.status import DeviceBoard, State
+
+logger = logging.getLogger("edge.runner")
+
+# Called on the loop with device, direction ("heard", "sent", "refused"), event, reason. Must not block.
+Observer = Callable[[str, str, Event, str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevicePlan:
+    """One device, checked and ready to run."""
+
+    device: Device
+    kind: Kind
+    shown_link: str  # without secrets
+    licence: Licence
+    legs: tuple[Leg, ...]
+
+
+class Runner:
+    """Keeps one device running until it is cancelled."""
+
+    def __init__(self, plan: DevicePlan, board: DeviceBoard, *, layer: ChannelLayer | None, observe: Observer) -> None:
+        self.plan = plan
+        self.board = board
+        self.layer = layer
+        self.observe = observe
+        self.gate = Gate(plan.licence)
+        self.fanout = FanOut(self._all_legs(plan.legs))
+        self._send: Send | None = None
+        self._up_since: float | None = None
+        self._wake = asyncio.Event()
+        board.routes = self.fanout.status
+
+    def update_legs(self, legs: tuple[Leg, ...]) -> None:
+        """Take other routes without touching the link."""
+        self.fanout.update(self._all_legs(legs))
+
+    def wake(self) -> None:
+        """Try at once, where the device waits: something was plugged in."""
+        self._wake.set()
+
+    async def transmit(self, event: Event) -> str:
+        """Send one event from outside the routes; return why it was refused, or nothing. Raises LinkLost where it is down."""
+        if self._send is None:
+            raise LinkLost(f"{self.plan.device.name} is not up: {self.board.text}")
+        return await self._pass_gate(self._send, event)
+
+    async def run(self) -> None:
+        """Open, serve, wait, again; for ever."""
+        try:
+            await self._keep_open()
+        finally:
+            await self.fanout.stop()
+            self.board.turn(State.STOPPED, "stopped")
+
+    async def _keep_open(self) -> None:
+        backoff = Backoff(random.Random())  # noqa: S311  (jitter is no secret)
+        while True:
+            self.board.turn(State.STARTING, f"opening {self.plan.shown_link}")
+            self._up_since = None
+            reason = await self._serve_once()
+            if reason is None:
+                await asyncio.Event().wait()  # failed: a person must act, and the change makes a new runner
+            was_up = time.monotonic() - self._up_since if self._up_since is not None else 0.0
+            wait = backoff.next_wait(was_up=was_up)
+            self.board.turn(State.WAITING, f"{reason}; trying again in {max(wait, 1):.0f} s")
+            logger.info("%s: %s; trying again in %.1f s", self.plan.device.name, reason, wait)
+            await self._sleep(wait)
+
+    async def _serve_once(self) -> str | None:
+        """Serve one link to its end; return why it ended, or None where trying again cannot help."""
+        name = self.plan.device.name
+        try:
+            await self.plan.kind.build(self.plan.device).serve(self._app, self._on_up)
+        except LinkLost as error:
+            return str(error)
+        except ConfigError as error:
+            logger.error("%s: %s", name, error)  # noqa: TRY400  (the person's mistake needs words, not a trace)
+            self.board.turn(State.FAILED, str(error))
+            return None
+        except Exception as error:  # the fence: a bug in one transport harms no other device
+            logger.exception("%s: an error in the transport itself", name)
+            return f"an error in the transport itself: {type(error).__name__}: {error}"
+        return "the connection was closed"
+
+    async def _sleep(self, seconds: float) -> None:
+        self._wake.clear()
+        try:
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        except TimeoutError:
+            return
+
+    def _on_up(self) -> None:
+        self._up_since = time.monotonic()
+        self.board.turn(State.UP, "up")
+        logger.info("%s: up", self.plan.device.name)
+
+    def _all_legs(self, legs: tuple[Leg, ...]) -> tuple[Leg, ...]:
+        own = Leg(key="device channel", app=self._serve_channel, consumer="", wants=lambda _event: False)
+        return (own, *legs)
+
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The app that the transport calls: the fan-out, between the tap and the gate."""
+
+        async def heard() -> Event:
+            event = await receive()
+            if "time" in event:
+                self.board.hear(event["time"])
+                self.observe(self.plan.device.name, "heard", event, "")
+            return event
+
+        async def gated(event: Event) -> None:
+            if event["type"].endswith(".send"):
+                await self._pass_gate(send, event)
+            else:
+                await send(event)
+
+        self._send = send
+        try:
+            await self.fanout(scope, heard, gated)
+        finally:
+            self._send = None
+
+    async def _pass_gate(self, send: Send, event: Event) -> str:
+        name, now = self.plan.device.name, time.monotonic()
+        refusal = self.gate.refusal(event, now) if self.plan.kind.radio else self._loop_problem(event)
+        if refusal:
+            self.board.refuse(refusal)
+            self.observe(name, "refused", event, refusal)
+            logger.info("%s: not transmitted: %s", name, refusal)
+            return refusal
+        await send(event)
+        self.gate.passed(event, now)
+        self.board.sent += 1
+        self.observe(name, "sent", event, "")
+        return ""
+
+    def _loop_problem(self, event: Event) -> str:
+        name = self.plan.device.name
+        return f"it came from {name} itself; sending it back would be a loop" if event.get("origin") == name else ""
+
+    async def _serve_channel(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send what others put on the channel ``device.<name>``."""
+        mailbox, layer = Mailbox.behind(receive), self.layer
+        if mailbox is None or layer is None or not hasattr(layer, "attach"):
+            return
+        layer.attach(f"device.{self.plan.device.name}", mailbox)
+        try:
+            while True:
+                lane, event = await mailbox.next()
+                if lane is Lane.LAYER:
+                    await self._send_for_others(scope, send, event)
+                elif event["type"].endswith(".disconnect"):
+                    return
+        finally:
+            layer.detach(f"device.{self.plan.device.name}")
+
+    async def _send_for_others(self, scope: Scope, send: Send, event: Event) -> None:
+        """Send; what another's event has wrong is told to the log, and does not end the channel."""
+        name = self.plan.device.name
+        if event.get("type") != f"{scope['type']}.send":
+            logger.warning("%s: the channel takes %s.send; got %r", name, scope["type"], event.get("type"))
+            return
+        try:
+            await send(event)
+        except LocalProtocolError as error:
+            logger.warning("%s: an event on the channel cannot be sent: %s", name, error)

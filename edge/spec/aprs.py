@@ -1,0 +1,86 @@
+"""Scope ``aprs``: a feed of APRS packets from a TNC (APRS 1.0.1 with the 1.1 and 1.2 additions).
+
+**Lifetime, order, addresses, limits, closing** are those of ``ax25`` (`edge.spec.ax25`), whose fields every event carries
+too. Frames that are not APRS (control other than 0x03, PID other than 0xF0) are counted by the transport and not passed on.
+
+**Scope.** As ``ax25``, with ``type`` "aprs".
+
+**The packet.** ``format`` says what it is: one of `transports.codecs.aprs`'s formats, ``"unparsed"`` where the parser
+gave up; then ``reason`` says why and ``info`` still has every byte. ``packet`` holds what was understood, in plain values
+and one system of units (degrees, metres, km/h, °C, hPa, mm; wind in m/s). Input from the air is hostile: a field is there
+only if it was understood, and text can hold anything.
+
+**Sending.** ``aprs.send`` takes ``info`` as bytes, or a ``packet``:
+
+* ``{"format": "message", "addressee": "QQ1ABC-7", "text": "hello", "id": "01"}`` (text of at most 67 bytes)
+* ``{"format": "ack", "addressee": …, "id": …}`` and ``{"format": "reject", …}``
+* ``{"format": "status", "text": …}``
+* ``{"format": "position", "latitude": …, "longitude": …, "symbol": "/-", "comment": …}``
+
+It passes the transmit gate as every transmission does.
+"""
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class Connect(TypedDict):
+    """The feed is up."""
+
+    type: Literal["aprs.connect"]
+
+
+class Receive(TypedDict):
+    """A packet was heard."""
+
+    type: Literal["aprs.receive"]
+    port: int
+    source: str
+    destination: str
+    via: list[str]
+    control: int
+    pid: int | None
+    info: bytes
+    raw: bytes
+    time: float
+    format: str
+    packet: dict[str, Any]  # plain values, by format
+    reason: str  # why format is "unparsed", else ""
+    summary: str  # one short sentence for people, of at most 200 characters
+
+
+class Disconnect(TypedDict):
+    """The feed is gone; the last event."""
+
+    type: Literal["aprs.disconnect"]
+    code: int  # edge.spec.CloseCode
+    reason: str
+
+
+class Send(TypedDict):
+    """Transmit a packet: ``info``, or ``packet``."""
+
+    type: Literal["aprs.send"]
+    port: NotRequired[int]
+    source: NotRequired[str]  # default: the station's own callsign
+    destination: NotRequired[str]  # default: this software's to-call, APZEDG
+    via: NotRequired[list[str]]  # default: the device's path
+    info: NotRequired[bytes]
+    packet: NotRequired[dict[str, Any]]
+    origin: NotRequired[str]  # the device this came from, if it was forwarded; the gate refuses a loop
+
+
+class Close(TypedDict):
+    """Leave the feed."""
+
+    type: Literal["aprs.close"]
+    code: NotRequired[int]
+    reason: NotRequired[str]
+
+
+EVENTS = {
+    "aprs.connect": Connect,
+    "aprs.receive": Receive,
+    "aprs.disconnect": Disconnect,
+    "aprs.send": Send,
+    "aprs.close": Close,
+}

@@ -1,0 +1,80 @@
+"""Scope ``ax25``: a TNC while its link is up, with AX.25 frames (AX.25 v2.2, section 3) as events.
+
+**Lifetime.** One scope from link-up to link-lost. A TNC that comes back is a new scope.
+
+**Scope.** ``type`` "ax25"; ``device`` the device's name; ``link`` its URL without secrets; ``callsign`` the station's own
+callsign or an empty string; ``state`` a dictionary that outlives the link.
+
+**Order.** ``ax25.connect``, then any number of ``ax25.receive``, then one ``ax25.disconnect``.
+
+**Addresses** are text: callsign of 1 to 6 characters, "-" and SSID 1 to 15, nothing for SSID 0: ``"QQ1ABC-7"``. In
+``via`` a trailing ``*`` marks each digipeater that has repeated the frame.
+
+**Limits.** ``info`` holds 0 to 2,016 bytes: a frame's bound is 2,048 (`transports.codecs.kiss`). ``via`` holds 0 to 8 addresses.
+
+**Sending.** Every ``ax25.send`` passes the transmit gate (`edge.gate`) and may be refused there: refusals are counted and
+shown, not raised.
+
+**Closing.** ``ax25.close`` closes this consumer's connection, not the TNC's.
+"""
+
+from typing import Literal, NotRequired, TypedDict
+
+
+class Connect(TypedDict):
+    """The TNC's link is up. Nothing has been transmitted, and nothing was sent to the TNC."""
+
+    type: Literal["ax25.connect"]
+
+
+class Receive(TypedDict):
+    """A frame was heard."""
+
+    type: Literal["ax25.receive"]
+    port: int  # the TNC's radio port, 0 to 15
+    source: str
+    destination: str
+    via: list[str]
+    control: int  # 0x03 for UI
+    pid: int | None  # 0xF0 for no layer 3; None where the frame has none
+    info: bytes
+    raw: bytes  # the whole AX.25 frame as the TNC gave it, without FCS
+    time: float  # seconds since the epoch, UTC, when the read returned
+
+
+class Disconnect(TypedDict):
+    """The TNC is gone; the last event."""
+
+    type: Literal["ax25.disconnect"]
+    code: int  # edge.spec.CloseCode
+    reason: str
+
+
+class Send(TypedDict):
+    """Transmit a UI frame, or with ``raw`` a whole frame as it is."""
+
+    type: Literal["ax25.send"]
+    port: NotRequired[int]
+    source: NotRequired[str]  # default: the station's own callsign
+    destination: NotRequired[str]  # needed without raw
+    via: NotRequired[list[str]]
+    info: NotRequired[bytes]
+    raw: NotRequired[bytes]
+    origin: NotRequired[str]  # the device this came from, if it was forwarded; the gate refuses a loop
+
+
+class Close(TypedDict):
+    """Leave the TNC."""
+
+    type: Literal["ax25.close"]
+    code: NotRequired[int]
+    reason: NotRequired[str]
+
+
+EVENTS = {
+    "ax25.connect": Connect,
+    "ax25.receive": Receive,
+    "ax25.disconnect": Disconnect,
+    "ax25.send": Send,
+    "ax25.close": Close,
+}

@@ -1,0 +1,76 @@
+"""Scope ``conversation``: a dialogue with one peer, in the shape of a WebSocket without its HTTP parts.
+
+Made by `edge.conversations` out of APRS messages (one per station) and of MQTT topics (one per captured name), so that a
+consumer written for a browser talks to a handheld radio and to a broker unchanged.
+
+**Lifetime.** From the first thing the peer says until either closes, until the peer is silent for the idle time (30
+minutes by default), or until the feed below is lost.
+
+**Scope.** ``type`` "conversation"; ``peer`` who it is (a callsign, a captured topic part); ``over`` the scope type below
+("aprs", "mqtt"); ``device``; ``state``; ``path`` ``/<device>/<peer>``, so that a URL router can be used above.
+
+**Order.** ``conversation.connect``; the consumer answers ``conversation.accept`` or ``conversation.close``; then
+``conversation.receive`` and ``conversation.send`` in any order; ``conversation.disconnect`` last.
+
+**Limits.** ``text`` in either direction is 1 to 4,096 characters. What is longer than the carrier allows is cut into
+pieces, between words where it can be. Over APRS a message is delivered when the peer acknowledges it, retried with growing gaps,
+and given up after five tries.
+
+**Closing.** With code and reason, as `edge.spec.CloseCode` has them.
+"""
+
+from typing import Literal, NotRequired, TypedDict
+
+
+class Connect(TypedDict):
+    """A peer has begun to talk."""
+
+    type: Literal["conversation.connect"]
+
+
+class Receive(TypedDict):
+    """The peer said something: exactly one of the two is not None."""
+
+    type: Literal["conversation.receive"]
+    text: str | None
+    bytes: bytes | None
+
+
+class Disconnect(TypedDict):
+    """The dialogue is over; the last event."""
+
+    type: Literal["conversation.disconnect"]
+    code: int  # edge.spec.CloseCode
+    reason: str
+
+
+class Accept(TypedDict):
+    """Talk to this peer."""
+
+    type: Literal["conversation.accept"]
+
+
+class Send(TypedDict):
+    """Say something: exactly one of the two."""
+
+    type: Literal["conversation.send"]
+    text: NotRequired[str | None]
+    bytes: NotRequired[bytes | None]
+
+
+class Close(TypedDict):
+    """End the dialogue, or refuse it where it was not accepted."""
+
+    type: Literal["conversation.close"]
+    code: NotRequired[int]
+    reason: NotRequired[str]
+
+
+EVENTS = {
+    "conversation.connect": Connect,
+    "conversation.receive": Receive,
+    "conversation.disconnect": Disconnect,
+    "conversation.accept": Accept,
+    "conversation.send": Send,
+    "conversation.close": Close,
+}

@@ -1,0 +1,87 @@
+"""A bounded pool of threads, of which each sync consumer has one to itself for as long as it lives.
+
+One thread per consumer keeps transactions and thread-locals safe; different threads for different consumers keep a
+sleeping handler from delaying anybody else. Beyond `MAX_THREADS` consumers share, the least busy thread first.
+
+The threads are daemons: a handler that sleeps for a minute does not hold up the end of the process.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import ParamSpec, TypeVar
+
+MAX_THREADS = 32  # each is about 50 KiB resident; more sync consumers at once share threads
+KEEP_IDLE = 4  # idle threads kept for the next consumer
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class StickyThread(Executor):
+    """One daemon thread with a queue, as an executor."""
+
+    def __init__(self, name: str) -> None:
+        self.leases = 0
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run a call on the thread, after those submitted before."""
+        future: Future[T] = Future()
+
+        def work() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = fn(*args, **kwargs)
+            except BaseException as error:  # noqa: BLE001  (an executor hands every exception to its future)
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        self._work.put(work)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002  (Executor's)
+        """End the thread after what was submitted; never waits."""
+        self._work.put(None)
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
+
+
+class ThreadPool:
+    """The threads, and who has leased them. Used from the loop only."""
+
+    def __init__(self, limit: int = MAX_THREADS) -> None:
+        self.limit = limit
+        self._threads: list[StickyThread] = []
+        self._made = 0
+
+    def lease(self) -> StickyThread:
+        """Return a thread of one's own, or beyond the limit the one with the fewest leases."""
+        thread = min(self._threads, key=lambda candidate: candidate.leases, default=None)
+        if thread is None or (thread.leases and len(self._threads) < self.limit):
+            self._made += 1
+            thread = StickyThread(f"edge-consumer-{self._made}")
+            self._threads.append(thread)
+        thread.leases += 1
+        return thread
+
+    def release(self, thread: StickyThread) -> None:
+        """Give a thread back; a few idle ones are kept."""
+        thread.leases -= 1
+        idle = [candidate for candidate in self._threads if not candidate.leases]
+        if len(idle) > KEEP_IDLE and thread in idle:
+            self._threads.remove(thread)
+            thread.shutdown()
+
+    def __len__(self) -> int:
+        return len(self._threads)
+
+
+pool = ThreadPool()
