@@ -16,11 +16,12 @@ KNOT = 1.852  # km/h
 _ANGLE = re.compile(r"([0-9]{1,3})([0-9]{2}\.[0-9]{0,6})")
 _DECIMAL = re.compile(r"[0-9]{1,5}(?:\.[0-9]{0,6})?")
 
-# Where a sentence has its words: validity, latitude (longitude two behind), speed and course, altitude.
-_RMC = {"latitude": 3, "speed": 7, "course": 8}
-_GGA = {"latitude": 2, "altitude": 9}
-_GLL = {"latitude": 1}
+# Where a sentence has its words; longitude comes two behind latitude.
+_RMC = {"validity": 2, "latitude": 3, "speed": 7, "course": 8}
+_GGA = {"validity": 6, "latitude": 2, "altitude": 9}
+_GLL = {"validity": 6, "latitude": 1}
 _LAYOUTS = {"RMC": _RMC, "GGA": _GGA, "GLL": _GLL}
+_NO_FIX = (["V"], ["0"])  # what stands there was true once, perhaps yesterday
 _LIMITS = {"N": 90, "S": 90, "E": 180, "W": 180}  # degrees
 
 
@@ -30,6 +31,8 @@ def parse_nmea(text: str) -> tuple[str, Fields] | str:
     layout = _LAYOUTS.get(words[0][-3:])
     if not words[0].startswith("$GP") or layout is None:
         return f"raw data: expected $GPRMC, $GPGGA or $GPGLL, came {words[0][:10]!r}"
+    if words[layout["validity"] : layout["validity"] + 1] in _NO_FIX:
+        return f"GPS sentence: expected a fix, came a receiver without one: {text[:60]!r}"
     fields: Fields = {"sentence": text}
     at = layout["latitude"]
     latitude, longitude = _angle(words[at : at + 2], "NS"), _angle(words[at + 2 : at + 4], "EW")
