@@ -1,0 +1,90 @@
+"""A KISS TNC as a feed of APRS packets (`edge.spec.aprs`): an AX.25 session, and APRS in its UI frames."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from edge.errors import LocalProtocolError
+from edge.registry import Device
+from transports.ax25 import Ax25Session
+from transports.codecs import aprs
+from transports.options import TO_CALL, AprsOptions
+from transports.stream import StreamServer
+
+UI, NO_LAYER_3 = 0x03, 0xF0  # control and PID of an APRS packet (APRS 1.0.1, chapter 3)
+
+
+def build(device: Device) -> StreamServer:
+    """Build the server of an APRS feed."""
+    options: AprsOptions = device.options
+    return StreamServer(
+        device, lambda: AprsSession(options.callsign, options.path), link=device.link, baud=options.baud
+    )
+
+
+class AprsSession:
+    """`transports.session.Session` of an APRS feed."""
+
+    scope_type = "aprs"
+
+    def __init__(self, callsign: str = "", path: str = "") -> None:
+        self.path = [hop.strip() for hop in path.split(",") if hop.strip()]
+        self._ax25 = Ax25Session(callsign)
+        self._not_aprs = 0
+
+    def scope(self) -> Mapping[str, Any]:
+        """Name the station."""
+        return self._ax25.scope()
+
+    def receive_bytes(self, data: bytes, now: float) -> list[dict[str, Any]]:
+        """Return an event for each packet; frames that are not APRS are counted."""
+        events = []
+        for event in self._ax25.receive_bytes(data, now):
+            if event["control"] != UI or event["pid"] != NO_LAYER_3:
+                self._not_aprs += 1
+                continue
+            packet = aprs.parse(event["source"], event["destination"], event["via"], event["info"])
+            event["type"] = "aprs.receive"
+            event["format"] = packet.format
+            event["packet"] = dict(packet.fields)
+            event["reason"] = packet.reason
+            event["summary"] = aprs.summary(packet)
+            events.append(event)
+        return events
+
+    def send(self, event: Mapping[str, Any]) -> bytes:
+        """Return the KISS frame of ``info`` or ``packet``, to our to-call and by the device's path unless it says otherwise."""
+        info = event["info"] if "info" in event else _encode(event.get("packet"))
+        via = event["via"] if event.get("via") is not None else self.path
+        destination = event.get("destination") or TO_CALL
+        return self._ax25.send({**event, "info": info, "destination": destination, "via": via})
+
+    def counters(self) -> Mapping[str, int]:
+        """Return what was not passed on, by why."""
+        return {**self._ax25.counters(), "not_aprs": self._not_aprs}
+
+
+def _encode(packet: Mapping[str, Any] | None) -> bytes:
+    """Encode the four packets that `edge.spec.aprs` sends."""
+    if not packet:
+        raise LocalProtocolError("aprs.send takes info or packet")
+    try:
+        return _ENCODERS[packet["format"]](packet)
+    except KeyError as error:
+        raise LocalProtocolError(f"aprs.send: packet needs {error}; it can be {', '.join(_ENCODERS)}") from error
+    except (ValueError, TypeError) as error:
+        raise LocalProtocolError(f"aprs.send: {error}") from error
+
+
+def _encode_position(packet: Mapping[str, Any]) -> bytes:
+    return aprs.encode_position(
+        packet["latitude"], packet["longitude"], packet.get("symbol", "/-"), packet.get("comment", "")
+    )
+
+
+_ENCODERS = {
+    "message": lambda packet: aprs.encode_message(packet["addressee"], packet["text"], packet.get("id", "")),
+    "ack": lambda packet: aprs.encode_ack(packet["addressee"], packet["id"]),
+    "reject": lambda packet: aprs.encode_reject(packet["addressee"], packet["id"]),
+    "status": lambda packet: aprs.encode_status(packet["text"]),
+    "position": _encode_position,
+}

@@ -1,0 +1,96 @@
+"""A KISS TNC with AX.25 frames on it (`edge.spec.ax25`).
+
+Nothing is sent to the TNC until a consumer sends: a passive listener never sends a byte.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from edge.errors import LocalProtocolError
+from edge.registry import Device
+from transports.codecs import ax25, kiss
+from transports.options import Ax25Options
+from transports.stream import StreamServer
+
+
+def build(device: Device) -> StreamServer:
+    """Build the server of a TNC."""
+    options: Ax25Options = device.options
+    return StreamServer(device, lambda: Ax25Session(options.callsign), link=device.link, baud=options.baud)
+
+
+class Ax25Session:
+    """`transports.session.Session` of a TNC: a KISS decoder, and AX.25 in each of its data frames."""
+
+    scope_type = "ax25"
+
+    def __init__(self, callsign: str = "") -> None:
+        self.callsign = callsign
+        self._kiss = kiss.Decoder()
+        self._not_ax25 = 0
+        self._not_data = 0
+
+    def scope(self) -> Mapping[str, Any]:
+        """Name the station."""
+        return {"callsign": self.callsign}
+
+    def receive_bytes(self, data: bytes, now: float) -> list[dict[str, Any]]:
+        """Return an event for each frame; what is not AX.25 is counted."""
+        events = []
+        for frame in self._kiss.receive_bytes(data):
+            if frame.command is not kiss.Command.DATA:
+                self._not_data += 1
+                continue
+            try:
+                decoded = ax25.decode(frame.data)
+            except ax25.FrameError:
+                self._not_ax25 += 1
+                continue
+            header = decoded.header
+            events.append(
+                {
+                    "type": "ax25.receive",
+                    "port": frame.port,
+                    "source": header.source_text,
+                    "destination": header.destination_text,
+                    "via": list(header.path_texts),
+                    "control": decoded.control,
+                    "pid": decoded.pid,
+                    "info": decoded.info,
+                    "raw": frame.data,
+                    "time": now,
+                }
+            )
+        return events
+
+    def send(self, event: Mapping[str, Any]) -> bytes:
+        """Return the KISS frame of a UI frame, or of ``raw``."""
+        port = event.get("port", 0)
+        try:
+            payload = event["raw"] if "raw" in event else ax25.encode(self._frame(event))
+            return kiss.encode(kiss.KissFrame(port=port, command=kiss.Command.DATA, data=payload))
+        except ValueError as error:
+            raise LocalProtocolError(f"{event['type']}: {error}") from error
+
+    def counters(self) -> Mapping[str, int]:
+        """Return what was not passed on, by why."""
+        return {
+            "noise_bytes": self._kiss.noise,
+            "too_long": self._kiss.oversized,
+            "bad_escape": self._kiss.malformed,
+            "not_ax25": self._not_ax25,
+            "not_data": self._not_data,
+        }
+
+    def _frame(self, event: Mapping[str, Any]) -> ax25.Frame:
+        source = event.get("source") or self.callsign
+        if not source:
+            raise ValueError("no source: set the device's callsign, or give one")
+        if not event.get("destination"):
+            raise ValueError("no destination")
+        return ax25.Frame.ui(
+            source=source,
+            destination=event["destination"],
+            path=event.get("via") or (),
+            info=bytes(event.get("info") or b""),
+        )
