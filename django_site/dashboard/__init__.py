@@ -1,0 +1,1 @@
+"""The pages for looking: live traffic, heard stations, a chat."""

@@ -1,0 +1,95 @@
+// The live page: packets as they come, newest on top. What comes from the air is hostile: it is only ever textContent.
+
+import { connect, shownIn } from "./connection.js";
+import { clock } from "./moments.js";
+import { showStatus } from "./status.js";
+
+const MOST_ROWS = 200; // on the page, and waiting while it is paused
+
+const rows = document.getElementById("packets");
+const filter = document.getElementById("filter");
+const pause = document.getElementById("pause");
+const dropped = document.getElementById("dropped");
+const count = document.getElementById("count");
+
+let waiting = []; // packets that are not on the page yet, oldest first
+let paused = false;
+let drawing = false;
+
+const handlers = {
+  status: ({ devices }) => showStatus(devices),
+  history: ({ packets }) => { rows.replaceChildren(); waiting = packets; draw(); },
+  packet: ({ packet }) => { waiting.push(packet); draw(); },
+  dropped: ({ count: number }) => {
+    dropped.hidden = false;
+    dropped.textContent = `${number} not shown: more came than this page could take`;
+  },
+};
+
+function draw() {
+  if (waiting.length > MOST_ROWS) waiting.splice(0, waiting.length - MOST_ROWS);
+  if (paused) pause.textContent = `Go on (${waiting.length} waiting)`;
+  if (paused || drawing) return;
+  drawing = true; // a flood is drawn once a frame, not once a packet
+  requestAnimationFrame(() => {
+    drawing = false;
+    const made = waiting.map(row).reverse();
+    waiting = [];
+    rows.prepend(...made);
+    while (rows.children.length > MOST_ROWS) rows.lastElementChild.remove();
+    tally();
+  });
+}
+
+function row(packet) {
+  const line = document.createElement("tr");
+  line.dataset.packet = packet.direction;
+  const to = [packet.destination, packet.via && `via ${packet.via}`].filter(Boolean).join(" ");
+  const what = [packet.reason && `Refused: ${packet.reason}.`, packet.text].filter(Boolean).join(" ");
+  cell(line, "time", clock(packet.time)).title = new Date(packet.time * 1000).toISOString();
+  cell(line, "way", packet.direction);
+  cell(line, "device", packet.device);
+  cell(line, "from", packet.source);
+  cell(line, "to", to);
+  cell(line, "what", what);
+  line.hidden = !wanted(line);
+  return line;
+}
+
+function cell(line, name, text) {
+  const place = line.insertCell();
+  place.className = name;
+  place.dataset.cell = name;
+  place.textContent = text;
+  return place;
+}
+
+function wanted(line) {
+  const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const text = [...line.cells].map((place) => place.textContent).join(" ").toLowerCase();
+  return words.every((word) => text.includes(word));
+}
+
+function tally() {
+  const all = rows.children.length;
+  const hidden = rows.querySelectorAll("tr[hidden]").length;
+  count.hidden = all > 0 && hidden === 0;
+  if (all) count.textContent = `${all - hidden} of ${all} packets match the filter.`;
+}
+
+filter.addEventListener("input", () => {
+  for (const line of rows.children) line.hidden = !wanted(line);
+  tally();
+});
+
+pause.addEventListener("click", () => {
+  paused = !paused;
+  pause.setAttribute("aria-pressed", String(paused));
+  pause.textContent = "Pause";
+  draw();
+});
+
+connect("/ws/live/", (text) => {
+  const message = JSON.parse(text);
+  handlers[message.type]?.(message);
+}, shownIn(document.getElementById("connection")));

@@ -1,0 +1,10 @@
+"""What the devices do now, read from the box that runs in this process, if one does."""
+
+from django_site import box
+from edge.status import DeviceStatus
+
+
+def statuses() -> dict[str, DeviceStatus]:
+    """Return each running device's status by name; nothing where no box runs in this process."""
+    running = box.current()
+    return {status.name: status for status in running.status()} if running else {}
