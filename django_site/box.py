@@ -1,0 +1,211 @@
+"""The composition root: the supervisor, the log of packets, the tap and the control socket, in one process.
+
+`Box.start` never fails because of a device, a broker or a row: the page must be there to say what is wrong. It fails only
+if another process already runs the devices of this data folder.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import time
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import close_old_connections, connections
+from django.db.migrations.executor import MigrationExecutor
+
+from django_site import control
+from edge import __version__
+from edge.asgi import Event, Receive, Scope, Send
+from edge.desired import Desired
+from edge.errors import ConfigError
+from edge.layers import get_channel_layer
+from edge.mailbox import Mailbox
+from edge.registry import import_string
+from edge.status import DeviceStatus
+from edge.supervisor import Supervisor
+
+logger = logging.getLogger("django_site.box")
+
+STATUS_INTERVAL = 2.0  # seconds between looks at the counters, while somebody watches
+STATUS_PAUSE = 0.2  # seconds after a change, so that a burst of changes is told once
+RETRY_ROWS = 5.0  # seconds before rows that could not be read are read again
+STOP_TIMEOUT = 10.0  # seconds for everything to end
+
+_current: "Box | None" = None
+
+
+def current() -> "Box | None":
+    """Return the box that runs in this process, if one does."""
+    return _current
+
+
+def rows_changed() -> None:
+    """Take note that devices or routes changed: from any thread, any process; never raises."""
+    box = current()
+    if box is not None:
+        box.reload()
+        return
+    try:
+        control.request(control.socket_path(settings.DATA), "POST", "/reload")
+    except (OSError, ValueError):
+        logger.debug("no box runs on this data folder; the change waits for one")
+
+
+class Box:
+    """Everything that runs beside the pages. Made and used on the loop; `status` and `reload` from any thread."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.started = time.time()
+        self.problem = ""  # what keeps the rows from being read, in plain words
+        layer = get_channel_layer()
+        if layer is None:
+            raise ConfigError("CHANNEL_LAYERS has no 'default' layer; the devices and the pages meet on it")
+        self.layer = layer
+        self.supervisor = Supervisor(layer=self.layer, observe=self._observe, on_change=self._status_changed)
+        self.packets = import_string("django_site.stations.recorder:PacketLog")()
+        self.control = control.ControlServer(self)
+        self._tap = Mailbox()
+        self._loop = asyncio.get_running_loop()
+        self._reload = asyncio.Event()
+        self._status_due = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._lock: TextIOWrapper | None = None
+
+    async def start(self) -> None:
+        """Start everything. Raises ConfigError where another process runs the devices of this data folder."""
+        global _current  # noqa: PLW0603  (one box a process is what a box is)
+        self._lock = _lock(self.data)
+        _current = self
+        await self._read_rows()
+        for work in (self._follow_rows(), self._publish_tap(), self._publish_status(), self.packets.run()):
+            self._tasks.append(asyncio.create_task(work, name=f"edge-box-{work.__name__}"))
+        await self.control.start()
+
+    async def stop(self) -> None:
+        """Stop everything, each within its own limit."""
+        global _current  # noqa: PLW0603  (as above)
+        await self.control.stop()
+        await self.supervisor.stop()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT)
+        if self._lock is not None:
+            self._lock.close()
+        _current = None
+
+    def reload(self) -> None:
+        """Read the rows again and bring what runs to what they say."""
+        self._loop.call_soon_threadsafe(self._reload.set)
+
+    def status(self) -> tuple[DeviceStatus, ...]:
+        """Return each device's state."""
+        return self.supervisor.status()
+
+    def about(self) -> dict[str, Any]:
+        """Return what the box says of itself, as plain values."""
+        problems = [problem for problem in (self.problem, self.packets.problem) if problem]
+        return {"version": __version__, "pid": os.getpid(), "started": self.started, "problems": problems}
+
+    async def _read_rows(self) -> None:
+        try:
+            desired = await asyncio.to_thread(_load_desired)
+        except Exception as error:  # the page must come up to say so, whatever the database did
+            self.problem = f"the configuration cannot be read: {type(error).__name__}: {error}"
+            logger.exception("the configuration cannot be read; trying again in %g s", RETRY_ROWS)
+            self._loop.call_later(RETRY_ROWS, self._reload.set)
+            return
+        self.problem = ""
+        await self.supervisor.apply(desired)
+
+    async def _follow_rows(self) -> None:
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            await self._read_rows()
+
+    def _observe(self, device: str, direction: str, event: Event, reason: str) -> None:
+        """Hand an event to the log and to whoever watches; on the hot path, so nothing here waits."""
+        self.packets.add(device, direction, event)
+        if self._watched("tap"):
+            self._tap.push({"type": "tap.event", "device": device, "direction": direction, "event": event, "reason": reason})
+
+    async def _publish_tap(self) -> None:
+        while True:
+            await self.layer.group_send("tap", dict(await self._tap.receive()))
+
+    def _status_changed(self) -> None:
+        self._status_due.set()
+
+    async def _publish_status(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._status_due.wait(), STATUS_INTERVAL)
+            self._status_due.clear()
+            if self._watched("status"):
+                devices = [device.as_dict() for device in self.status()]
+                await self.layer.group_send("status", {"type": "status.changed", "devices": devices})
+                await asyncio.sleep(STATUS_PAUSE)
+
+    def _watched(self, group: str) -> bool:
+        """Tell whether a group has members; a layer that cannot say is always sent to."""
+        groups = getattr(self.layer, "groups", None)
+        return not isinstance(groups, dict) or group in groups
+
+
+async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
+    """Run the box for as long as the server runs: the ``lifespan`` app of `django_site.asgi`."""
+    del scope
+    await receive()
+    box = Box(settings.DATA)
+    try:
+        await box.start()
+    except ConfigError as error:
+        # One of several workers, or a second server: the pages work, the devices are the other process's.
+        logger.warning("the devices are not run here: %s", error)
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await box.stop()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+def bring_tables_up_to_date() -> None:
+    """Apply the migrations that are missing, on each database; in a thread, never on the loop."""
+    for alias in connections:
+        executor = MigrationExecutor(connections[alias])
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            call_command("migrate", database=alias, interactive=False, verbosity=0)
+
+
+def _load_desired() -> Desired:
+    """Bring the tables up to date and read the rows; in a thread."""
+    close_old_connections()
+    try:
+        bring_tables_up_to_date()
+        desired: Desired = import_string("django_site.devices.wishes:desired")()
+        return desired
+    finally:
+        connections.close_all()
+
+
+def _lock(data: Path) -> TextIOWrapper:
+    """Make sure that one process runs the devices of a data folder; the lock goes with the process, however it ends."""
+    file = (data / "lock").open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        holder = file.read().strip() or "another process"
+        file.close()
+        raise ConfigError(f"{holder} runs the devices of {data} already; stop it, or use another data folder (--data)") from None
+    file.truncate(0)
+    file.write(f"process {os.getpid()}")
+    file.flush()
+    return file

@@ -1,0 +1,98 @@
+"""``edge serve``: run the box until it is told to stop."""
+
+import argparse
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django_site.commands import complain, parser, say, set_up
+from edge.cli import FAILED, OK
+from edge.errors import ConfigError
+from edge.registry import import_string
+
+logger = logging.getLogger("edge.serve")
+
+GRACE = 3.0  # seconds for the browsers; the devices have theirs (django_site.box)
+Work = Callable[[str], Awaitable[int]]
+
+
+def main(arguments: list[str]) -> int:
+    """Run ``edge serve``."""
+    made = parser("serve", "Run the box: the site, the devices and the routes. Ctrl-C or SIGTERM stops it cleanly.")
+    made.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for the network (default: %(default)s)")
+    made.add_argument("--port", type=int, default=8000, help="port to listen on; 0 for any free one (default: %(default)s)")
+    options = made.parse_args(arguments)
+    set_up(options)
+    return run(options, announce)
+
+
+async def announce(url: str) -> int:
+    """Say where the box is, and how to get in the first time; then wait for ever."""
+    from asgiref.sync import sync_to_async  # noqa: PLC0415  (as for Django: after set_up)
+    from django.contrib.auth import get_user_model  # noqa: PLC0415  (as above)
+
+    say(f"Edge is at {url}/")
+    if not await get_user_model().objects.filter(is_active=True).aexists():
+        link = await sync_to_async(import_string("django_site.access.links:issue_login_link"))()
+        say(f"Nobody can sign in yet. Sign in once, within 15 minutes, with {url}{link}")
+    await asyncio.Event().wait()
+    return OK
+
+
+def run(options: argparse.Namespace, work: Work) -> int:
+    """Run the box, and ``work(url)`` beside it, until the work is done or a signal comes; return the exit code."""
+    code: int = import_string("transports.web:run")(serve(options, work))
+    return code
+
+
+async def serve(options: argparse.Namespace, work: Work) -> int:
+    """Start the pages and the box, do the work, stop both."""
+    from django.conf import settings  # noqa: PLC0415  (after set_up)
+
+    from django_site.asgi import application  # noqa: PLC0415  (after set_up)
+    from django_site.box import Box  # noqa: PLC0415  (after set_up)
+
+    box = Box(settings.DATA)
+    web: Any = import_string("transports.web:WebServer")(application, host=options.host, port=options.port)
+    stopped = _signalled()
+    try:
+        await box.start()
+        await web.start()
+    except ConfigError as error:
+        await box.stop()
+        return complain(str(error))
+    working = asyncio.ensure_future(work(web.url))
+    try:
+        await asyncio.wait([working, stopped], return_when=asyncio.FIRST_COMPLETED)
+        return _outcome(working)
+    finally:
+        working.cancel()
+        await web.stop(GRACE)
+        await box.stop()
+
+
+def _outcome(working: "asyncio.Future[int]") -> int:
+    if not working.done():
+        logger.info("stopping")
+        return OK
+    if error := working.exception():
+        logger.error("stopped by an error", exc_info=error)
+        return FAILED
+    return working.result()
+
+
+def _signalled() -> "asyncio.Future[None]":
+    """Return what is done when somebody asks the process to stop; the second time kills it."""
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[None] = loop.create_future()
+
+    def stop(number: int) -> None:
+        loop.remove_signal_handler(number)
+        if not stopped.done():
+            stopped.set_result(None)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)
+    return stopped
