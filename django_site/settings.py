@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "edge",
     "django_site.access",
     "django_site.devices",
     "django_site.stations",

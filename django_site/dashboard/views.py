@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 from django.views.generic import ListView, TemplateView
 
 from django_site.devices.models import Device
-from django_site.devices.observed import statuses
+from django_site.devices.observed import problems, statuses
 from django_site.stations.models import Station
 
 if TYPE_CHECKING:
@@ -22,11 +22,10 @@ class LiveView(LoginRequiredMixin, TemplateView):
     template_name = "dashboard/live.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Add each device with its status, if it has one."""
+        """Add what is wrong with the box, and each device with its status, if it has one."""
         now = statuses()
-        rows = list(Device.objects.all())
-        devices = [{"row": row, "status": now.get(row.name)} for row in rows]
-        return super().get_context_data(devices=devices, **kwargs)
+        devices = [{"row": row, "status": now.get(row.name)} for row in Device.objects.all()]
+        return super().get_context_data(devices=devices, problems=problems(), **kwargs)
 
 
 class StationsView(LoginRequiredMixin, StationListView):

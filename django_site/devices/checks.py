@@ -11,7 +11,6 @@ from django.core import checks
 from django.db import DatabaseError
 
 from django_site.devices.models import Device, Route
-from django_site.devices.wishes import device_wish, route_wish
 from edge.desired import Problem, device_problems, route_problems
 
 TAG = "edge"
@@ -44,16 +43,16 @@ def check_wishes(
 
 
 def _device_messages() -> Iterator[checks.CheckMessage]:
-    wishes = [device_wish(row) for row in Device.objects.all()]
+    wishes = [row.wish() for row in Device.objects.all()]
     for wish in wishes:
         found = device_problems(wish, [other for other in wishes if other is not wish])
         yield from _messages(found, what=f"device {wish.name}", enabled=wish.enabled)
 
 
 def _route_messages() -> Iterator[checks.CheckMessage]:
-    devices = [device_wish(row) for row in Device.objects.all()]
+    devices = [row.wish() for row in Device.objects.all()]
     for row in Route.objects.select_related("device"):
-        found = route_problems(route_wish(row), devices)
+        found = route_problems(row.wish(), devices)
         yield from _messages(found, what=f"this route of {row.device.name}", enabled=row.enabled, options=ROUTE_OPTIONS)
 
 

@@ -49,8 +49,8 @@ def plain_values(
         value = cleaned.get(PREFIX + option.name)
         if option.secret and not value and not cleaned.get(FORGET + option.name):
             value = stored.get(option.name)
-        if value is None or (option.secret and not value) or (option.choices and value == ""):
-            continue
+        if value is None or (value == "" and (option.secret or option.choices or option.minimum)):
+            continue  # left out, it is the option's default
         values[option.name] = value
     return values
 
@@ -69,7 +69,7 @@ class Bounds:
     def __call__(self, value: Any) -> None:
         """Raise ValidationError with the option's own words."""
         if problem := self.option.problem(value):
-            raise ValidationError(problem[:1].upper() + problem[1:] + ".", code="option")
+            raise ValidationError(problem, code="option")
 
 
 def _field_class(option: OptionField) -> type[forms.Field]:

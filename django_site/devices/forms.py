@@ -11,7 +11,6 @@ from django import forms
 
 from django_site.devices.fields import PREFIX, form_fields, plain_values
 from django_site.devices.models import Device, Route
-from django_site.devices.wishes import device_wish
 from edge import registry
 from edge.desired import DeviceWish, Problem, RouteWish, device_problems, mask, route_problems
 from edge.errors import ConfigError
@@ -78,7 +77,7 @@ class DeviceForm(DeviceModelForm):
         """Ask what is wrong with the device that this form describes, beside all the others."""
         cleaned = super().clean() or self.cleaned_data
         self.instance.options = plain_values(self.option_fields, cleaned, self.stored_options)
-        others = [device_wish(row) for row in Device.objects.exclude(pk=self.instance.pk)]
+        others = [row.wish() for row in Device.objects.exclude(pk=self.instance.pk)]
         add_problems(self, device_problems(self._wish(cleaned), others))
         return cleaned
 
@@ -126,7 +125,7 @@ class RouteForm(RouteModelForm):
         consumer = cleaned.get("consumer", "")
         self.instance.options = self._options(consumer, cleaned)
         if device is not None and consumer:
-            add_problems(self, route_problems(self._wish(device, cleaned), [device_wish(device)]))
+            add_problems(self, route_problems(self._wish(device, cleaned), [device.wish()]))
         return cleaned
 
     def _options(self, consumer: str, cleaned: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,8 +210,9 @@ def add_problems(form: forms.BaseForm, found: Iterable[Problem]) -> None:
 def _place(problem: Problem, fields: Mapping[str, forms.Field]) -> tuple[str | None, str]:
     if problem.field in fields:
         return problem.field, problem.message
-    option, _, message = problem.message.partition(": ")
-    return (PREFIX + option, message) if PREFIX + option in fields else (None, problem.message)
+    *heads, message = problem.message.split(": ", 2)  # "baud: expected …", or "Options: baud: expected …"
+    option = next((PREFIX + head for head in heads if PREFIX + head in fields), None)
+    return (option, message) if option else (None, problem.message)
 
 
 def _link_help(kind: registry.Kind | None) -> str:

@@ -6,7 +6,7 @@ system checks, never here: a row that cannot work must still load, so that a per
 
 from django.db import models
 
-from edge.desired import mask
+from edge.desired import Desired, DeviceWish, RouteWish, mask
 
 
 class Device(models.Model):
@@ -38,6 +38,17 @@ class Device(models.Model):
         """The link without its password."""
         return mask(self.link)
 
+    def wish(self) -> DeviceWish:
+        """Return what this row asks for."""
+        return DeviceWish(
+            name=self.name,
+            kind=self.kind,
+            link=self.link,
+            options=self.options,
+            transmit=self.transmit,
+            enabled=self.enabled,
+        )
+
 
 class Route(models.Model):
     """What of a device goes to which consumer."""
@@ -58,3 +69,20 @@ class Route(models.Model):
 
     def __str__(self) -> str:
         return f"{self.device_id and self.device} → {self.consumer.rpartition('.')[2]}"
+
+    def wish(self) -> RouteWish:
+        """Return what this row asks for. The row must have a device."""
+        return RouteWish(
+            device=self.device.name,
+            consumer=self.consumer,
+            match=self.match,
+            options=self.options,
+            enabled=self.enabled,
+        )
+
+
+def desired() -> Desired:
+    """Compile all rows, of what is enabled and what is not. Two queries; call it from a thread, never from the loop."""
+    devices = tuple(device.wish() for device in Device.objects.all())
+    routes = tuple(route.wish() for route in Route.objects.select_related("device"))
+    return Desired(devices=devices, routes=routes)

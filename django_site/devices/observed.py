@@ -8,3 +8,9 @@ def statuses() -> dict[str, DeviceStatus]:
     """Return each running device's status by name; nothing where no box runs in this process."""
     running = box.current()
     return {status.name: status for status in running.status()} if running else {}
+
+
+def problems() -> list[str]:
+    """List what keeps the box as a whole from its work, in plain words: rows or a history that cannot be used."""
+    running = box.current()
+    return list(running.about()["problems"]) if running else []
