@@ -6,7 +6,7 @@ system checks, never here: a row that cannot work must still load, so that a per
 
 from django.db import models
 
-from edge.desired import Desired, DeviceWish, RouteWish, mask
+from edge.desired import DeviceWish, RouteWish, mask
 
 
 class Device(models.Model):
@@ -79,10 +79,3 @@ class Route(models.Model):
             options=self.options,
             enabled=self.enabled,
         )
-
-
-def desired() -> Desired:
-    """Compile all rows, of what is enabled and what is not. Two queries; call it from a thread, never from the loop."""
-    devices = tuple(device.wish() for device in Device.objects.all())
-    routes = tuple(route.wish() for route in Route.objects.select_related("device"))
-    return Desired(devices=devices, routes=routes)

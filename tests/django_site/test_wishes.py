@@ -1,7 +1,8 @@
 import pytest
 
 from django_site import box
-from django_site.devices.models import Device, Route, desired
+from django_site.devices.models import Device, Route
+from django_site.devices.wishes import desired
 from edge.desired import Desired, DeviceWish, RouteWish
 
 pytestmark = pytest.mark.django_db(databases=["default", "history"])
