@@ -164,7 +164,10 @@ class Connection(aiomqtt.Client):
         return ConfigError(f"{self._broker.where} {told}")
 
     async def put(self, topic: str, payload: bytes, qos: int, *, retain: bool) -> ReasonCode:
-        """Publish; return the broker's answer, or for QoS 0 success once the message was written. Raises LinkLost."""
+        """Publish; return the broker's answer, or for QoS 0 success once the message was written. Raises LinkLost.
+
+        A refusal of QoS 2 is not seen: it stands in the PUBREC, whose reason paho 2 does not read.
+        """
         info = self._client.publish(topic, payload, qos, retain)
         return (await self._answer(info.rc, info.mid))[0]
 
@@ -306,7 +309,10 @@ class Connection(aiomqtt.Client):
             return f"{self._broker.where} ended the session: {reason}"
         if reason.value == KEEP_ALIVE:
             return f"{self._broker.where} has answered no ping for {self._options.keepalive} s"
-        return f"{self._broker.where} closed the connection"
+        if not self._connack.done():
+            return f"{self._broker.where} closed the connection"
+        # mosquitto 2.0 gives no reason for either.
+        return f"{self._broker.where} closed the connection: it stopped, or has another client {self.identifier!r} now"
 
     def _on_publish(
         self,
