@@ -23,7 +23,6 @@ from edge.routing import ProtocolTypeRouter, URLRouter, refuse  # noqa: E402  (a
 from edge.security import AllowedHostsOriginValidator  # noqa: E402  (as above)
 
 
-
 def signed_in(app: App) -> App:
     """Let only users who are signed in reach a WebSocket app; others are refused before it begins."""
 

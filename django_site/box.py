@@ -1,7 +1,7 @@
 """The composition root: the supervisor, the log of packets, the tap and the control socket, in one process.
 
-`Box.start` never fails because of a device, a broker or a row: the page must be there to say what is wrong. It fails only
-if another process already runs the devices of this data folder.
+`Box.start` never fails because of a device, a broker or a row: the page must be there to say what is wrong. It fails
+only if another process already runs the devices of this data folder.
 """
 
 import asyncio
@@ -84,8 +84,13 @@ class Box:
         self._lock = _lock(self.data)
         _current = self
         await self._read_rows()
-        for work in (self._follow_rows(), self._publish_tap(), self._publish_status(), self.packets.run()):
-            self._tasks.append(asyncio.create_task(work, name=f"edge-box-{work.__name__}"))
+        for name, work in (
+            ("rows", self._follow_rows()),
+            ("tap", self._publish_tap()),
+            ("status", self._publish_status()),
+            ("packets", self.packets.run()),
+        ):
+            self._tasks.append(asyncio.create_task(work, name=f"edge-box-{name}"))
         await self.control.start()
 
     async def stop(self) -> None:
@@ -135,7 +140,9 @@ class Box:
         """Hand an event to the log and to whoever watches; on the hot path, so nothing here waits."""
         self.packets.add(device, direction, event)
         if self._watched("tap"):
-            self._tap.push({"type": "tap.event", "device": device, "direction": direction, "event": event, "reason": reason})
+            self._tap.push(
+                {"type": "tap.event", "device": device, "direction": direction, "event": event, "reason": reason}
+            )
 
     async def _publish_tap(self) -> None:
         while True:
@@ -204,7 +211,9 @@ def _lock(data: Path) -> TextIOWrapper:
         file.seek(0)
         holder = file.read().strip() or "another process"
         file.close()
-        raise ConfigError(f"{holder} runs the devices of {data} already; stop it, or use another data folder (--data)") from None
+        raise ConfigError(
+            f"{holder} runs the devices of {data} already; stop it, or use another data folder (--data)"
+        ) from None
     file.truncate(0)
     file.write(f"process {os.getpid()}")
     file.flush()

@@ -80,7 +80,9 @@ class ControlServer:
         answer = answers.get((scope["method"], scope["path"]))
         status, content = (404, {"error": "no such address"}) if answer is None else await answer(receive)
         body = json.dumps(plain(content)).encode()
-        await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
+        await send(
+            {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]}
+        )
         await send({"type": "http.response.body", "body": body})
 
     async def _status(self, receive: Receive) -> tuple[int, dict[str, Any]]:
@@ -139,7 +141,7 @@ async def _body(receive: Receive) -> bytes:
     body = b""
     while len(body) <= MAX_BODY:
         event: Event = await receive()
-        body += event.get("body", b"")
+        body += bytes(event.get("body", b""))
         if not event.get("more_body", False):
             return body
     raise ValueError(f"a request has at most {MAX_BODY} bytes")
@@ -157,7 +159,11 @@ def plain(value: Any) -> Any:
 def from_plain(value: Any) -> Any:
     """Undo `plain`."""
     if isinstance(value, dict):
-        return bytes.fromhex(value["hex"]) if value.keys() == {"hex"} else {key: from_plain(item) for key, item in value.items()}
+        return (
+            bytes.fromhex(value["hex"])
+            if value.keys() == {"hex"}
+            else {key: from_plain(item) for key, item in value.items()}
+        )
     return [from_plain(item) for item in value] if isinstance(value, list) else value
 
 

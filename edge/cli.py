@@ -24,7 +24,9 @@ class Command:
 
 COMMANDS = {
     "serve": Command("django_site.commands.serve:main", "run the box: the site, the devices, the routes"),
-    "demo": Command("django_site.commands.demo:main", "run the box with a simulated TNC and a broker; --check proves it"),
+    "demo": Command(
+        "django_site.commands.demo:main", "run the box with a simulated TNC and a broker; --check proves it"
+    ),
     "check": Command("django_site.commands.check:main", "say what in the configuration cannot work"),
     "status": Command("django_site.commands.status:main", "show what runs, and in plain words what does not"),
     "tap": Command("django_site.commands.tap:main", "watch the traffic of the running box"),
@@ -60,13 +62,15 @@ def usage() -> str:
     """Return the list of commands."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name:{width}}  {command.help}" for name, command in COMMANDS.items()]
-    return "\n".join([
-        "usage: edge <command> [options]",
-        "",
-        "Packet radio, MQTT and browsers in one box. `edge <command> --help` says more.",
-        "",
-        *lines,
-    ])
+    return "\n".join(
+        [
+            "usage: edge <command> [options]",
+            "",
+            "Packet radio, MQTT and browsers in one box. `edge <command> --help` says more.",
+            "",
+            *lines,
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The commands of ``edge`` that need the site: one module each, with ``main(arguments) -> exit code``.
 
-The data folder is chosen before Django's settings are read, so a command parses its options first and calls `set_up` then.
+The data folder is chosen before Django's settings are read, so a command parses its options first and then calls
+`set_up`.
 """
 
 import argparse
@@ -48,7 +49,9 @@ def complain(text: str, code: int = FAILED) -> int:
     return code
 
 
-def ask_box(options: argparse.Namespace, method: str, url: str, content: Any = None) -> tuple[int, dict[str, Any]] | None:
+def ask_box(
+    options: argparse.Namespace, method: str, url: str, content: Any = None
+) -> tuple[int, dict[str, Any]] | None:
     """Ask the running box; None where none runs on the data folder, which has then been said."""
     from django_site import control  # noqa: PLC0415  (only for the commands that ask)
 

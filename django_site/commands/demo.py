@@ -37,7 +37,9 @@ def main(arguments: list[str]) -> int:
     made.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     made.add_argument("--port", type=int, default=8000, help="port; another one if it is taken (default: %(default)s)")
     made.add_argument("--seed", type=int, default=1, help="the same seed tells the same story (default: %(default)s)")
-    made.add_argument("--check", action="store_true", help="on free ports and a folder of its own, prove each link, and end")
+    made.add_argument(
+        "--check", action="store_true", help="on free ports and a folder of its own, prove each link, and end"
+    )
     options = made.parse_args(arguments)
     options.data = options.data or Path(os.environ.get("EDGE_DATA") or ".demo")
     if not options.check:
@@ -56,25 +58,25 @@ def _demo(options: argparse.Namespace) -> int:
 
     bring_tables_up_to_date()
     options.port = options.port if _is_free(options.host, options.port) else 0
-    return run(options, lambda url: _show(options, url))
+    return run(options, lambda url, beside: _show(options, url, beside))
 
 
-async def _show(options: argparse.Namespace, url: str) -> int:
+async def _show(options: argparse.Namespace, url: str, beside: contextlib.AsyncExitStack) -> int:
     """Start what stands in for the world, make the rows, and either prove the box or leave it to the person."""
     begin = time.monotonic()
     data = options.data.absolute()
     try:
-        async with _broker(data) as broker_url, _simulated_tnc(options, data / "tnc"):
-            await sync_to_async(make_rows)(f"serial://{data / 'tnc'}", broker_url)
-            link = await sync_to_async(import_string("django_site.access.links:issue_login_link"))()
-            if options.check:
-                check = import_string("django_site.commands.demo_check:check")
-                proved: bool = await check(url, link, broker_url, begin)
-                return OK if proved else FAILED
-            _welcome(url, link, broker_url, data)
-            await asyncio.Event().wait()
+        broker_url = await beside.enter_async_context(_broker(data))
+        await beside.enter_async_context(_simulated_tnc(options, data / "tnc"))
     except RuntimeError as error:
         return complain(str(error))
+    await sync_to_async(make_rows)(f"serial://{data / 'tnc'}", broker_url)
+    link = await sync_to_async(import_string("django_site.access.links:issue_login_link"))()
+    if options.check:
+        proved: bool = await import_string("django_site.commands.demo_check:check")(url, link, broker_url, begin)
+        return OK if proved else FAILED
+    _welcome(url, link, broker_url, data)
+    await asyncio.Event().wait()
     return OK
 
 
@@ -102,7 +104,12 @@ def make_rows(tnc_link: str, broker_url: str) -> None:
     vhf, new_vhf = Device.objects.get_or_create(
         name="vhf",
         # The air is simulated, so transmitting can do no harm; anywhere else a person turns it on.
-        defaults={"kind": "aprs", "link": tnc_link, "transmit": True, "options": {"callsign": CALLSIGN, "path": "WIDE1-1"}},
+        defaults={
+            "kind": "aprs",
+            "link": tnc_link,
+            "transmit": True,
+            "options": {"callsign": CALLSIGN, "path": "WIDE1-1"},
+        },
     )
     broker, new_broker = Device.objects.get_or_create(
         name="broker", defaults={"kind": "mqtt", "link": broker_link, "options": credentials}
@@ -135,15 +142,28 @@ async def _broker(data: Path) -> AsyncIterator[str]:
         yield url
         return
     private = import_string("transports.simulator.broker:PrivateBroker")(data / "broker")
-    yield await private.start()
-    await private.stop()
+    try:
+        yield await private.start()
+    finally:
+        await private.stop()
 
 
 @contextlib.asynccontextmanager
 async def _simulated_tnc(options: argparse.Namespace, link: Path) -> AsyncIterator[None]:
     """Run ``edge simulate`` in a process of its own, as a TNC is a thing of its own; it ends with us, however we end."""
     rate = CHECK_RATE if options.check else RATE
-    words = ["simulate", "--link", str(link), "--seed", str(options.seed), "--rate", str(rate), "--talk-to", CALLSIGN, "--json"]
+    words = [
+        "simulate",
+        "--link",
+        str(link),
+        "--seed",
+        str(options.seed),
+        "--rate",
+        str(rate),
+        "--talk-to",
+        CALLSIGN,
+        "--json",
+    ]
     guard = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
     process = await asyncio.create_subprocess_exec(
         *guard, sys.executable, "-m", "edge.cli", *words, stdout=asyncio.subprocess.PIPE, start_new_session=True
@@ -153,7 +173,9 @@ async def _simulated_tnc(options: argparse.Namespace, link: Path) -> AsyncIterat
             raise RuntimeError("the simulated TNC has no output")
         line = await asyncio.wait_for(process.stdout.readline(), READY)
         if not line or json.loads(line).get("event") != "ready":
-            raise RuntimeError(f"the simulated TNC did not start: {line.decode(errors='replace').strip() or 'no output'}")
+            raise RuntimeError(
+                f"the simulated TNC did not start: {line.decode(errors='replace').strip() or 'no output'}"
+            )
         yield
     finally:
         with contextlib.suppress(ProcessLookupError):

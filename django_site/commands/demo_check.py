@@ -1,13 +1,14 @@
 """``edge demo --check``: prove each link of the chain from outside, and say what was seen and how long it took.
 
-pty → packet → WebSocket, database, broker; and a chat that answers over WebSocket, over MQTT and over the radio, where the
-simulated station acknowledges the answer as a real one would.
+pty → packet → WebSocket, database, broker; and a chat that answers over WebSocket, over MQTT and over the radio, where
+the simulated station acknowledges the answer as a real one would.
 """
 
 import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,15 +51,17 @@ async def check(url: str, link: str, broker_url: str, begin: float) -> bool:
     if not await proof.link("the site signs in by link", _sign_in(browser, link)):
         return proof.end()
     watch = Watch()
-    async with browser.websocket("/ws/live/") as socket, import_string("transports.probes:broker")(broker_url) as mqtt:
-        await mqtt.subscribe("aprs/#")
-        await mqtt.subscribe("chat/check/out")
+    async with AsyncExitStack() as clients:
+        socket = await proof.link("a WebSocket opens", clients.enter_async_context(browser.websocket("/ws/live/")))
+        mqtt = await proof.link("the broker answers", _subscribed(clients, broker_url))
+        if socket is None or mqtt is None:
+            return proof.end()
         messages = asyncio.Queue[Any](maxsize=10_000)
         following = [asyncio.create_task(watch.follow(socket)), asyncio.create_task(_collect(mqtt, messages))]
         try:
-            packet = await proof.link("pty → packet → WebSocket", watch.wait_for(_is_position))
-            await proof.link("packet → broker", _on_broker(messages, packet))
-            await proof.link("packet → database", _in_database(packet))
+            seen = await proof.link("pty → packet → WebSocket", watch.wait_for(_is_position))
+            both = await proof.link("the same packet → broker", _on_broker(messages, watch))
+            await proof.link("the same packet → database", _in_database(both or seen))
             await proof.link("chat over WebSocket", _chat_by_websocket(browser))
             await proof.link("chat over MQTT", _chat_by_mqtt(mqtt, messages))
             await proof.link("chat over the radio", _chat_by_radio(watch))
@@ -82,10 +85,12 @@ class _Proof:
             seen = await asyncio.wait_for(proof, LIMIT)
         except Exception as error:  # noqa: BLE001  (whatever went wrong is the answer)
             self.broken.append(name)
-            why = f"nothing within {LIMIT:g} s" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
+            why = (
+                f"nothing within {LIMIT:g} s" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
+            )
             say(f"FAILED  {name}: {why}")
             return None
-        say(f"ok {time.monotonic() - started:6.2f} s  {name}: {_words(seen)}")
+        say(f"ok {time.monotonic() - started:6.2f} s  {name}{_words(seen)}")
         return seen
 
     def end(self) -> bool:
@@ -96,7 +101,9 @@ class _Proof:
 
 
 def _words(seen: Any) -> str:
-    return f"{seen['source']}: {seen['text']}" if isinstance(seen, dict) else str(seen)
+    if isinstance(seen, dict):
+        return f": {seen['source']}: {seen['text']}"
+    return f": {seen}" if isinstance(seen, str) else ""
 
 
 def _is_position(packet: dict[str, Any]) -> bool:
@@ -110,20 +117,27 @@ async def _sign_in(browser: Any, link: str) -> str:
     return "the live page is there"
 
 
+async def _subscribed(clients: AsyncExitStack, broker_url: str) -> Any:
+    mqtt = await clients.enter_async_context(import_string("transports.probes:broker")(broker_url))
+    await mqtt.subscribe("aprs/#")
+    await mqtt.subscribe("chat/check/out")
+    return mqtt
+
+
 async def _collect(mqtt: Any, messages: "asyncio.Queue[Any]") -> None:
     async for message in mqtt.messages:
         await messages.put(message)
 
 
-async def _on_broker(messages: "asyncio.Queue[Any]", packet: dict[str, Any] | None) -> str:
-    """Wait for what the route forwarded: of the station that was seen, if its packet came after we subscribed, or of any."""
+async def _on_broker(messages: "asyncio.Queue[Any]", watch: Watch) -> dict[str, Any]:
+    """Wait for a packet that the route forwarded, and for the same packet on the live page; return it."""
     while True:
         message = await messages.get()
-        topic = str(message.topic)
-        if topic.startswith("aprs/"):
+        if str(message.topic).startswith("aprs/"):
             content = json.loads(message.payload)
-            same = "the same station" if packet and content["source"] == packet["source"] else content["source"]
-            return f"{topic}, {len(message.payload)} bytes of JSON, from {same}"
+            return await watch.wait_for(
+                lambda packet: (packet["source"], packet["text"]) == (content["source"], content["summary"])  # noqa: B023  (awaited before the loop goes on)
+            )
 
 
 async def _in_database(packet: dict[str, Any] | None) -> str:

@@ -16,7 +16,7 @@ EXAMPLES = """examples:
 
 
 def main(arguments: list[str]) -> int:
-    """Run ``edge send``: exit code 0 sent, 1 it could not be, 2 not understood, 3 no box runs, 4 refused by the gate."""
+    """Run ``edge send``: exit code 0 sent, 1 it cannot be, 2 not understood, 3 no box runs, 4 refused by the gate."""
     made = parser("send", "Send through a device of the running box. A radio sends only what its gate allows.")
     made.formatter_class = argparse.RawDescriptionHelpFormatter
     made.epilog = EXAMPLES
@@ -54,7 +54,13 @@ def event_of(options: argparse.Namespace, kind: str) -> dict[str, Any] | str:
     if kind == "mqtt":
         if not options.topic or options.text is None:
             return "a message needs --topic and a text"
-        return {"type": "mqtt.send", "topic": options.topic, "payload": options.text, "retain": options.retain, "qos": 1}
+        return {
+            "type": "mqtt.send",
+            "topic": options.topic,
+            "payload": options.text,
+            "retain": options.retain,
+            "qos": 1,
+        }
     return {"type": f"{kind}.send", "text": options.text} if options.text is not None else "a line needs a text"
 
 

@@ -5,6 +5,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 from django_site.commands import complain, parser, say, set_up
@@ -15,20 +16,25 @@ from edge.registry import import_string
 logger = logging.getLogger("edge.serve")
 
 GRACE = 3.0  # seconds for the browsers; the devices have theirs (django_site.box)
-Work = Callable[[str], Awaitable[int]]
+# What runs beside the box: given its URL, and a stack for what must end after the box has ended.
+Work = Callable[[str, AsyncExitStack], Awaitable[int]]
 
 
 def main(arguments: list[str]) -> int:
     """Run ``edge serve``."""
     made = parser("serve", "Run the box: the site, the devices and the routes. Ctrl-C or SIGTERM stops it cleanly.")
-    made.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for the network (default: %(default)s)")
-    made.add_argument("--port", type=int, default=8000, help="port to listen on; 0 for any free one (default: %(default)s)")
+    made.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for the network (default: %(default)s)"
+    )
+    made.add_argument(
+        "--port", type=int, default=8000, help="port to listen on; 0 for any free one (default: %(default)s)"
+    )
     options = made.parse_args(arguments)
     set_up(options)
     return run(options, announce)
 
 
-async def announce(url: str) -> int:
+async def announce(url: str, _: AsyncExitStack) -> int:
     """Say where the box is, and how to get in the first time; then wait for ever."""
     from asgiref.sync import sync_to_async  # noqa: PLC0415  (as for Django: after set_up)
     from django.contrib.auth import get_user_model  # noqa: PLC0415  (as above)
@@ -42,7 +48,7 @@ async def announce(url: str) -> int:
 
 
 def run(options: argparse.Namespace, work: Work) -> int:
-    """Run the box, and ``work(url)`` beside it, until the work is done or a signal comes; return the exit code."""
+    """Run the box, and ``work`` beside it, until the work is done or a signal comes; return the exit code."""
     code: int = import_string("transports.web:run")(serve(options, work))
     return code
 
@@ -63,14 +69,17 @@ async def serve(options: argparse.Namespace, work: Work) -> int:
     except ConfigError as error:
         await box.stop()
         return complain(str(error))
-    working = asyncio.ensure_future(work(web.url))
-    try:
-        await asyncio.wait([working, stopped], return_when=asyncio.FIRST_COMPLETED)
-        return _outcome(working)
-    finally:
-        working.cancel()
-        await web.stop(GRACE)
-        await box.stop()
+    async with AsyncExitStack() as beside:
+        working = asyncio.ensure_future(work(web.url, beside))
+        try:
+            either: list[asyncio.Future[Any]] = [working, stopped]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            return _outcome(working)
+        finally:
+            await web.stop(GRACE)
+            await box.stop()
+            working.cancel()
+            await asyncio.wait([working])
 
 
 def _outcome(working: "asyncio.Future[int]") -> int:

@@ -16,12 +16,14 @@ def main(arguments: list[str]) -> int:
     """Run ``edge tap`` until Ctrl-C, or for so many events; exit code 3 where no box runs."""
     made = parser("tap", "Show each event that a device hears or sends, and what the gate refuses, as it happens.")
     made.add_argument("device", nargs="?", default="", help="one device's name (default: all)")
-    made.add_argument("--json", action="store_true", help="one JSON object a line; bytes as {\"hex\": …}")
+    made.add_argument("--json", action="store_true", help='one JSON object a line; bytes as {"hex": …}')
     made.add_argument("--count", type=int, default=0, metavar="N", help="stop after N events (default: never)")
     options = made.parse_args(arguments)
     folder = data_folder(options)
     try:
-        for number, event in enumerate(control.follow(control.socket_path(folder), f"/tap?device={quote(options.device)}"), 1):
+        for number, event in enumerate(
+            control.follow(control.socket_path(folder), f"/tap?device={quote(options.device)}"), 1
+        ):
             say(json.dumps(event) if options.json else line(event))
             if number == options.count:
                 return OK

@@ -1,19 +1,18 @@
 """The chat of the introduction: one class that talks to a browser, a handheld radio and a broker, unchanged."""
 
-from edge.asgi import Event
 from edge.consumers import WebsocketConsumer
 
 
 class ChatConsumer(WebsocketConsumer):
     """Greets, repeats what it is told, and learns a name by ``/name``."""
 
-    def connect(self, message: Event) -> None:  # type: ignore[override]  # a handler takes what it names
+    def connect(self) -> None:
         """Welcome the peer."""
         self.username = "Anonymous"
         self.accept()
         self.send(text=f"[Welcome {self.username}!]")
 
-    def receive(self, text: str, bytes: bytes | None = None) -> None:  # type: ignore[override]  # noqa: A002  (as above)
+    def receive(self, text: str | None) -> None:  # type: ignore[override]  # a handler takes what it names
         """Answer a text; bytes are not a text."""
         if text is None:
             self.send(text="[This chat understands text only]")
@@ -22,6 +21,3 @@ class ChatConsumer(WebsocketConsumer):
             self.send(text=f"[set your username to {self.username}]")
         else:
             self.send(text=f"{self.username}: {text}")
-
-    def disconnect(self, message: Event) -> None:  # type: ignore[override]  # as above
-        """Nothing is kept."""

@@ -1,8 +1,8 @@
 """From what a TNC hears to the topics of a broker, without code.
 
 The route's options name the broker's device and the topic; the payload is JSON with every field of the event, bytes as
-hexadecimal text. Delivery is at most once: while the broker is away up to a hundred messages wait for a minute, then they are dropped and
-counted in the route's errors.
+hexadecimal text. Delivery is at most once: while the broker is away up to a hundred messages wait for a minute; what is
+lost beyond that is told in the log.
 """
 
 import json
@@ -30,7 +30,9 @@ FIELDS = {
 class ForwardOptions:
     """Where to."""
 
-    broker: str = option("broker", label="Broker", help="The name of the device that is the MQTT broker.", minimum=1, maximum=40)
+    broker: str = option(
+        "broker", label="Broker", help="The name of the device that is the MQTT broker.", minimum=1, maximum=40
+    )
     topic: str = option(
         "edge/{device}",
         label="Topic",
@@ -47,7 +49,7 @@ class Forward(AsyncConsumer):
     protocols = frozenset({"aprs", "ax25", "serial"})
     Options = ForwardOptions
 
-    async def connect(self, message: Event) -> None:
+    async def connect(self) -> None:
         """Check the topic against what this feed has."""
         known = FIELDS[self.scope["type"]]
         if problem := template_problem(self.options.topic, known):
@@ -71,13 +73,17 @@ class Forward(AsyncConsumer):
         except ChannelFull:
             self.lost += 1
             if self.lost == 1:
-                logger.warning("%s: %s takes no more; messages are being lost", self.scope["device"], self.options.broker)
+                logger.warning(
+                    "%s: %s takes no more; messages are being lost", self.scope["device"], self.options.broker
+                )
         else:
             if self.lost:
-                logger.warning("%s: %s is back; %d messages were lost", self.scope["device"], self.options.broker, self.lost)
+                logger.warning(
+                    "%s: %s is back; %d messages were lost", self.scope["device"], self.options.broker, self.lost
+                )
             self.lost = 0
 
-    async def disconnect(self, message: Event) -> None:
+    async def disconnect(self) -> None:
         """Nothing is kept."""
 
 

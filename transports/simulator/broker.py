@@ -94,7 +94,12 @@ class PrivateBroker:
         self._data.mkdir(parents=True, exist_ok=True)
         with self._log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command(), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=_environment()
+                *self._command(),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=_environment(),
+                start_new_session=True,  # Ctrl-C in a terminal is for whoever started it, who then stops the broker
             )
         try:
             await self._wait_until_it_accepts(self._process)
@@ -131,7 +136,9 @@ class PrivateBroker:
 
     def _command(self) -> list[str]:
         options = ["--kind", self.kind, "--port", str(self.port), "--data", str(self._data)]
-        return [sys.executable, "-m", "transports.simulator.broker", *options]
+        # It ends with whoever started it, however that ends; without util-linux it would live on after a SIGKILL.
+        guard = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
+        return [*guard, sys.executable, "-m", "transports.simulator.broker", *options]
 
     def _refuse_taken_port(self) -> None:
         """Without this, we should take a stranger's broker for ours."""
