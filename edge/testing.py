@@ -193,8 +193,8 @@ class _DialogueCommunicator(ApplicationCommunicator):
         await self.send_input({"type": f"{self.scope['type']}.receive", **self._said(text_data, bytes_data)})
 
     async def receive_from(self, timeout: float = 1) -> str | bytes:  # noqa: ASYNC109
-        """Return what the app says next; AssertionError where it closes instead."""
-        event = await self.receive_output(timeout)
+        """Return what the app says next; AssertionError where it closes instead, or what a handler raised."""
+        event = await self._said_next(timeout)
         _expect(event, f"{self.scope['type']}.send")
         text, data = event.get("text"), event.get("bytes")
         assert (text is None) != (data is None), f"expected exactly one of text and bytes; got {dict(event)!r}"
@@ -223,9 +223,17 @@ class _DialogueCommunicator(ApplicationCommunicator):
         """Ask for the connection; return whether it was accepted, and the answer."""
         type_ = self.scope["type"]
         await self.send_input({"type": f"{type_}.connect"})
-        answer = await self.receive_output(timeout)
+        answer = await self._said_next(timeout)
         _expect(answer, f"{type_}.accept", f"{type_}.close")
         return answer["type"] == f"{type_}.accept", answer
+
+    async def _said_next(self, timeout: float) -> Event:  # noqa: ASYNC109
+        """Return the next event; but where a handler failed raise its error, which the peer is told of before us."""
+        event = await self.receive_output(timeout)
+        if event["type"].endswith(".close") and event.get("code") == CloseCode.HANDLER_ERROR:
+            await asyncio.wait({self.future}, timeout=timeout)
+            self._raise_what_it_raised()
+        return event
 
     def _said(self, text: str | None, data: bytes | None) -> dict[str, Any]:
         return {"text": text} if data is None else {"bytes": data}

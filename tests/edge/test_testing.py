@@ -293,6 +293,38 @@ async def test_a_close_where_a_message_was_expected_is_an_assertion():
     await communicator.disconnect()
 
 
+@pytest.mark.parametrize("communicator", [lambda app: WebsocketCommunicator(app, "/"), ConversationCommunicator])
+async def test_what_a_handler_raises_reaches_the_test_and_not_only_its_close(communicator):
+    class Broken(AsyncWebsocketConsumer):
+        async def connect(self):
+            if self.scope.get("broken"):
+                raise KeyError("at once")
+            await self.accept()
+
+        async def receive(self, text):
+            raise KeyError(text)
+
+    dialogue = communicator(Broken.as_asgi())
+    dialogue.scope["broken"] = True
+    with pytest.raises(KeyError, match="at once"):
+        await dialogue.connect()
+    dialogue = communicator(Broken.as_asgi())
+    await dialogue.connect()
+    await dialogue.send_to(text_data="later")
+    with pytest.raises(KeyError, match="later"):
+        await dialogue.receive_from()
+
+
+async def test_an_app_may_close_as_if_a_handler_had_failed():
+    class Closed(AsyncWebsocketConsumer):
+        async def connect(self):
+            await self.close(1011)
+
+    communicator = WebsocketCommunicator(Closed.as_asgi(), "/")
+    assert await communicator.connect(timeout=SHORT) == (False, 1011)
+    await communicator.disconnect()
+
+
 def test_a_path_is_text():
     with pytest.raises(TypeError):
         WebsocketCommunicator(silent, b"/")
