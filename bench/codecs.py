@@ -1,0 +1,170 @@
+"""How fast bytes become frames, and info fields become packets: frames and packets per CPU second.
+
+**Measured.** A KISS stream in reads of 4,096 bytes, as a busy port gives them, decoded whole: KISS alone, KISS and AX.25
+to values, the same to TNC2 text, and to the events that a consumer is given. The peer is kiss3's decoder with ax253, fed
+the same reads. ``right`` is the share of the stream's frames that came out: of KISS byte for byte; of AX.25 by source,
+destination, path and info, where white space at the ends of the info (kiss3 strips it) and the marks for repeated hops are
+forgiven. For APRS the info fields of the same frames, beside ``aprslib.parse`` of their TNC2 text; ``parsed`` is the share
+that was understood.
+
+**Not said.** The stations of a stream repeat themselves, as stations do, and our header cache lives on that: "first time"
+empties it before each pass. Our APRS parser asks aprslib for positions, and keeps what aprslib raises for.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import aprslib
+import kiss as kiss3
+
+from bench import frames
+from bench.measure import Effort, Series, Table, number, times
+from transports.ax25 import Ax25Session
+from transports.codecs import aprs, ax25, kiss
+
+Work = Callable[[list[bytes]], list[object]]
+
+
+def run(effort: Effort) -> list[Table]:
+    """Measure."""
+    return [_frames(effort), _packets(effort)]
+
+
+def _frames(effort: Effort) -> Table:
+    works: dict[str, tuple[Work, str]] = {
+        "KISS → bytes": (_bytes, "kiss3 KISSDecode"),
+        "KISS + AX.25 → values": (_values, "kiss3 AX25KISSDecode"),
+        "the same, first time": (_values_first_time, "kiss3 AX25KISSDecode"),
+        "KISS + AX.25 → TNC2 text": (_texts, "kiss3 AX25KISSDecode, str"),
+        "KISS + AX.25 → events": (_events, "kiss3 AX25KISSDecode"),
+        "kiss3 KISSDecode": (_peer_bytes, ""),
+        "kiss3 AX25KISSDecode": (_peer_values, ""),
+        "kiss3 AX25KISSDecode, str": (_peer_texts, ""),
+    }
+    series = _measure(effort, works)
+    rows = [
+        (
+            name,
+            number(series.median(name, "rate")),
+            number(_right(works[name][0]), 3),
+            peer,
+            number(series.median(peer, "rate")),
+            number(_right(works[peer][0]), 3),
+            times(series.paired(name, peer, "rate")),
+        )
+        for name, (_, peer) in works.items()
+        if peer
+    ]
+    columns = ("decode", "frames/CPU-s", "right", "beside", "frames/CPU-s", "right", "ratio")
+    return Table(title=f"codecs: {frames.stream()[1]}", columns=columns, rows=tuple(rows))
+
+
+def _measure(effort: Effort, works: dict[str, tuple[Work, str]]) -> Series:
+    repeat = effort.of(4, 2)
+    reads = frames.chunks(repeat)
+    series = Series()
+    for _ in range(effort.of(7, 3)):
+        for name, (work, _) in works.items():
+            began = time.process_time()
+            work(reads)
+            series.add(name, rate=len(frames.payloads()) * repeat / (time.process_time() - began))
+    return series
+
+
+def _bytes(reads: list[bytes]) -> list[object]:
+    decoder = kiss.Decoder()
+    return [frame.data for read in reads for frame in decoder.receive_bytes(read)]
+
+
+def _values(reads: list[bytes]) -> list[object]:
+    decoder = kiss.Decoder()
+    return [ax25.decode(frame.data) for read in reads for frame in decoder.receive_bytes(read)]
+
+
+def _values_first_time(reads: list[bytes]) -> list[object]:
+    for cache in (ax25._decode_header, ax25._decode_address):  # noqa: SLF001  (no public name for what only a bench does)
+        cache.cache_clear()
+    return _values(reads)
+
+
+def _texts(reads: list[bytes]) -> list[object]:
+    return [tnc2(frame) for frame in _values(reads)]
+
+
+def _events(reads: list[bytes]) -> list[object]:
+    session = Ax25Session()
+    return [event for read in reads for event in session.receive_bytes(read, 0.0)]
+
+
+def _peer_bytes(reads: list[bytes]) -> list[object]:
+    decoder = kiss3.KISSDecode(strip_df_start=False)  # stripping takes white space off the data as well
+    return [frame[1:] for read in reads for frame in decoder.update(read)]
+
+
+def _peer_values(reads: list[bytes]) -> list[object]:
+    decoder = kiss3.AX25KISSDecode()
+    return [frame for read in reads for frame in decoder.update(read)]
+
+
+def _peer_texts(reads: list[bytes]) -> list[object]:
+    return [str(frame) for frame in _peer_values(reads)]
+
+
+def tnc2(frame: ax25.Frame) -> str:
+    """Return the text that monitors show."""
+    return f"{frame.source_text}>{','.join((frame.destination_text, *frame.path_texts))}:{frame.info.decode('latin-1')}"
+
+
+def _right(work: Work) -> float:
+    """Return the share of the frames of one pass that came out and mean what went in."""
+    whole = [ax25.decode(payload) for payload in frames.payloads()]
+    expected = Counter(_meaning(frame) for frame in whole) + Counter(frames.payloads())
+    came = Counter(map(_meaning, work(frames.chunks())))
+    return (expected & came).total() / len(whole)
+
+
+def _meaning(found: object) -> object:
+    """Return what can be compared: bytes as they are; of a frame its text, as `right` has it."""
+    if isinstance(found, bytes):
+        return found
+    if isinstance(found, dict):
+        return _meaning(ax25.decode(found["raw"]))
+    text = tnc2(found) if isinstance(found, ax25.Frame) else str(found)
+    addresses, _, info = text.partition(":")
+    return addresses.replace("*", "") + ":" + info.strip()
+
+
+def _packets(effort: Effort) -> Table:
+    decoded = [ax25.decode(payload) for payload in frames.payloads()]
+    lines = [tnc2(frame) for frame in decoded]
+    ours, theirs = "aprs.parse", "aprslib.parse"
+    series = Series()
+    for _ in range(effort.of(7, 3)):
+        for name, work, given in ((ours, _parse, decoded), (theirs, _parse_line, lines)):
+            began = time.process_time()
+            parsed = sum(map(work, given))
+            series.add(name, rate=len(given) / (time.process_time() - began), parsed=parsed / len(given))
+    rows = [
+        (
+            name,
+            number(series.median(name, "rate")),
+            number(series.median(name, "parsed"), 3),
+            times(series.paired(name, theirs, "rate")),
+        )
+        for name in (ours, theirs)
+    ]
+    return Table(title="codecs: APRS", columns=("parse", "packets/CPU-s", "parsed", "ratio"), rows=tuple(rows))
+
+
+def _parse(frame: ax25.Frame) -> bool:
+    packet = aprs.parse(frame.source_text, frame.destination_text, frame.path_texts, frame.info)
+    return packet.format != "unparsed"
+
+
+def _parse_line(line: str) -> bool:
+    try:
+        aprslib.parse(line)
+    except (aprslib.ParseError, aprslib.UnknownFormat):
+        return False
+    return True

@@ -1,0 +1,90 @@
+"""What a consumer costs for each event, beside the same echo written for Django Channels 4.3.
+
+**Measured.** First without a server, in a process for each: the app is called with the least ``receive`` and ``send`` that
+can be (`inprocess`), one echo at a time on uvloop; CPU µs an event, and what is left without the driver (the raw row). Then
+over real WebSockets: uvicorn as we embed it, one echo under way on each of 1 or 50 connections, clients in another process;
+echoes per CPU second of the server, and the time of an echo. Both sides have Django set up and their in-memory layer configured,
+and close old database connections around sync handlers, as Channels does and as `edge.apps` has us do.
+
+**Not said.** No handler touches the ORM: what does, pays for its thread on both sides. Nobody signs in.
+"""
+
+from bench.measure import Child, Effort, Series, Table, cpu_seconds, number, times
+
+NAMES = {
+    "raw": "raw ASGI",
+    "edge-async": "Edge async",
+    "channels-async": "Channels async",
+    "edge-sync": "Edge sync",
+    "channels-sync": "Channels sync",
+}
+PEERS = {"edge-async": "channels-async", "edge-sync": "channels-sync"}
+LAYERS = {"none": "no layer", "idle": "layer not used", "group": "through a group"}
+CASES = [(name, layer) for layer in LAYERS for name in NAMES if layer == "none" or name != "raw"]
+CASES = [(name, layer) for name, layer in CASES if layer != "group" or name.endswith("async")]
+CONNECTIONS = (1, 50)
+
+
+def run(effort: Effort) -> list[Table]:
+    """Measure."""
+    return [_alone(effort), _served(effort)]
+
+
+def _alone(effort: Effort) -> Table:
+    series = Series()
+    events = effort.of(10_000, 4_000)
+    for _ in range(effort.of(max(effort.rounds, 3), 1)):
+        for name, layer in CASES:
+            with Child("inprocess", name, layer, events) as child:
+                series.add(f"{name} {layer}", micros=child.hear(90)["micros"])
+    driver = series.median("raw none", "micros") or 0.0
+    rows = []
+    for name, layer in CASES:
+        micros = series.median(f"{name} {layer}", "micros")
+        peer = PEERS.get(name)
+        ratio = series.paired(f"{peer} {layer}", f"{name} {layer}", "micros") if peer else None
+        own = None if micros is None or name == "raw" else micros - driver
+        label = f"{NAMES[name]}, {LAYERS[layer]}" if name != "raw" else "raw ASGI, and the driver itself"
+        rows.append((label, number(micros, 1), number(own, 1), times(ratio)))
+    columns = ("echo without a server", "CPU µs an event", "without the driver", "Channels costs")
+    return Table(title="consumer: one echo, in process", columns=columns, rows=tuple(rows))
+
+
+def _served(effort: Effort) -> Table:
+    series = Series()
+    for _ in range(effort.of(max(effort.rounds, 3), 1)):
+        for name in NAMES:
+            with Child("servers", "echo", name) as server:
+                url = server.hear()["url"]
+                for count in CONNECTIONS:
+                    _echo(series, name, server, url, count, effort)
+    rows = []
+    for name, label in NAMES.items():
+        cells = []
+        for count in CONNECTIONS:
+            peer = PEERS.get(name)
+            ratio = series.paired(f"{name} {count}", f"{peer} {count}", "rate") if peer else None
+            cells += [number(series.median(f"{name} {count}", "rate")), times(ratio)]
+        rows.append((label, *cells, number(series.median(f"{name} 1", "p50"))))
+    columns = (
+        "WebSocket echo by uvicorn",
+        "1 connection: echoes/CPU-s",
+        "ratio",
+        "50: echoes/CPU-s",
+        "ratio",
+        "p50 at 1, µs",
+    )
+    return Table(title="consumer: WebSocket echo", columns=columns, rows=tuple(rows))
+
+
+def _echo(series: Series, name: str, server: Child, url: str, count: int, effort: Effort) -> None:
+    echoes = effort.of(12_000, 4_000) if count > 1 else effort.of(4_000, 1_500)
+    with Child("clients", url, count) as clients:
+        clients.hear()
+        clients.ask(echo=count * 4, size=40)
+        clients.hear()
+        clients.ask(echo=echoes, size=40)
+        began = cpu_seconds(server.pid)
+        found = clients.hear(90)
+        spent = cpu_seconds(server.pid) - began
+    series.add(f"{name} {count}", rate=found["came"] / spent, p50=found["p50"])
