@@ -142,7 +142,7 @@ async def _body(receive: Receive) -> bytes:
     while len(body) <= MAX_BODY:
         event: Event = await receive()
         body += bytes(event.get("body", b""))
-        if not event.get("more_body", False):
+        if not event.get("more_body", False) and len(body) <= MAX_BODY:
             return body
     raise ValueError(f"a request has at most {MAX_BODY} bytes")
 

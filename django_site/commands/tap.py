@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
 def line(message: dict[str, Any]) -> str:
     """Return one event as a line for a person; nothing in it can move the cursor."""
     event = message["event"]
-    at = time.strftime("%H:%M:%S", time.gmtime(event.get("time") or time.time()))
+    at = time.strftime("%H:%M:%S", time.gmtime(event.get("time", time.time())))
     who = f"{event['source']}>{event['destination']} " if event.get("source") and event.get("destination") else ""
     text = event.get("summary") or event.get("topic") or event.get("text") or _shown(event)
     reason = f"  [{message['reason']}]" if message["reason"] else ""

@@ -62,7 +62,7 @@ class Forward(AsyncConsumer):
         event = {
             "type": "mqtt.send",
             "topic": fill(self.options.topic, {name: values[name] for name in FIELDS[self.scope["type"]]}),
-            "payload": json.dumps(_plain({"device": self.scope["device"], **message})),
+            "payload": json.dumps(_plain(_for_readers(values))),
             "retain": self.options.retain,
             "origin": self.scope["device"],
         }
@@ -85,6 +85,12 @@ class Forward(AsyncConsumer):
 
     async def disconnect(self) -> None:
         """Nothing is kept."""
+
+
+def _for_readers(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields with those that a person looks for first in front."""
+    first = [name for name in ("device", "time", "source", "destination", "format", "summary") if name in values]
+    return {name: values[name] for name in (*first, *(name for name in values if name not in first and name != "type"))}
 
 
 def _plain(value: Any) -> Any:  # what JSON can hold, of what ASGI permits

@@ -1,0 +1,65 @@
+import asyncio
+import json
+
+import pytest
+
+from edge.contrib.forward import Forward, ForwardOptions
+from edge.errors import ConfigError
+from edge.layers import InMemoryChannelLayer, channel_layers
+from edge.testing import FeedCommunicator
+
+LIMIT = 5  # seconds
+
+
+@pytest.fixture
+def layer():
+    layer = InMemoryChannelLayer(capacity=3)
+    old = channel_layers.set("default", layer)
+    yield layer
+    channel_layers.backends.pop("default", None)
+    if old is not None:
+        channel_layers.set("default", old)
+
+
+def forward(topic, **more):
+    return Forward.as_asgi(options=ForwardOptions(topic=topic, **more))
+
+
+async def sent(layer, device="broker"):
+    return await asyncio.wait_for(layer.receive(f"device.{device}"), LIMIT)
+
+
+async def test_each_packet_is_published_as_json_with_every_field_and_its_bytes(layer):
+    feed = FeedCommunicator(forward("aprs/{source}/{format}"), "aprs", device="vhf")
+    await feed.connect()
+    await feed.hear(source="QQ1ABC-7", format="status", info=b">\xff", summary="status: hm", packet={"status": "hm"})
+    event = await sent(layer)
+    assert (event["type"], event["topic"], event["origin"]) == ("mqtt.send", "aprs/QQ1ABC-7/status", "vhf")
+    payload = json.loads(event["payload"])
+    assert payload["info"] == "3eff"
+    assert payload["packet"] == {"status": "hm"}
+    assert next(iter(payload)) == "device"
+    await feed.disconnect()
+
+
+async def test_a_source_from_the_air_cannot_add_a_level_to_the_topic(layer):
+    feed = FeedCommunicator(forward("aprs/{source}"), "aprs", device="vhf")
+    await feed.connect()
+    await feed.hear(source="A/#/+")
+    assert (await sent(layer))["topic"] == "aprs/A____"
+    await feed.disconnect()
+
+
+async def test_a_field_that_the_feed_does_not_have_is_told_at_connect(layer):
+    feed = FeedCommunicator(forward("line/{source}"), "serial", device="gps")
+    with pytest.raises(ConfigError, match=r"\{source\} is not known; known are device"):
+        await feed.connect()
+
+
+async def test_what_the_broker_cannot_take_is_dropped_and_told_once(layer, caplog):
+    feed = FeedCommunicator(forward("t", broker="away"), "serial", device="gps")
+    await feed.connect()
+    for _ in range(6):
+        await feed.hear(bytes=b"x")
+    await feed.disconnect()
+    assert caplog.text.count("away takes no more") == 1
