@@ -32,7 +32,7 @@ def form_field(option: OptionField, value: Any) -> forms.Field:
     """Make one field. Left empty, it stands for the option's default."""
     return _field_class(option)(
         required=False,
-        label=f"{option.label} ({option.unit})" if option.unit else option.label,
+        label=_label(option),
         help_text=help_text(option),
         initial=None if option.secret else value,
         validators=[Bounds(option)],
@@ -78,6 +78,11 @@ def _field_class(option: OptionField) -> type[forms.Field]:
     return {bool: forms.BooleanField, int: forms.IntegerField, float: forms.FloatField}.get(
         option.type, forms.CharField
     )
+
+
+def _label(option: OptionField) -> str:
+    named = not option.unit or option.unit in option.label  # "Most frames a minute" has said it
+    return option.label if named else f"{option.label} ({option.unit})"
 
 
 def _facets(option: OptionField) -> dict[str, Any]:

@@ -38,11 +38,16 @@ class ReadOnly:
 class PacketAdmin(ReadOnly, PacketModelAdmin):
     """Packets, newest first."""
 
-    list_display = ("time", "device", "direction", "source", "destination", "format", "summary")
+    list_display = ("when", "device", "direction", "source", "summary")
     list_filter = ("time", "direction", "device", "format")
     search_fields = ("source", "destination", "summary")
-    exclude = ("info",)
-    readonly_fields = ("content",)
+    exclude = ("info", "time")
+    readonly_fields = ("when", "content")
+
+    @admin.display(description="Time (UTC)", ordering="time")
+    def when(self, packet: Packet) -> str:
+        """Show the second, which the site's own format leaves out."""
+        return f"{packet.time:%Y-%m-%d %H:%M:%S}"
 
     @admin.display(description="Content")
     def content(self, packet: Packet) -> str:
@@ -54,6 +59,13 @@ class PacketAdmin(ReadOnly, PacketModelAdmin):
 class StationAdmin(ReadOnly, StationModelAdmin):
     """Stations, the last heard first."""
 
-    list_display = ("callsign", "last_heard", "count", "device", "place", "comment")
+    list_display = ("callsign", "when", "count", "device", "place", "comment")
     list_filter = ("last_heard", "device")
     search_fields = ("callsign", "comment")
+    exclude = ("last_heard",)
+    readonly_fields = ("when",)
+
+    @admin.display(description="Last heard (UTC)", ordering="last_heard")
+    def when(self, station: Station) -> str:
+        """Show the second, which the site's own format leaves out."""
+        return f"{station.last_heard:%Y-%m-%d %H:%M:%S}"

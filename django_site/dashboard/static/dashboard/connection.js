@@ -20,7 +20,14 @@ export function connect(path, onMessage, onState) {
     socket.onclose = retry;
   }
 
+  // A refused WebSocket does not say why. Whoever was signed out meanwhile is sent to sign in, and not left waiting.
+  async function checkSignedIn() {
+    const page = await fetch(location.pathname, { method: "HEAD", redirect: "manual" }).catch(() => null);
+    if (page?.type === "opaqueredirect") location.reload();
+  }
+
   function retry() {
+    if (tries) checkSignedIn();
     // A share of chance, so that all pages do not come back to a restarted box in the same moment.
     const wait = Math.min(FIRST_WAIT * 2 ** tries, LONGEST_WAIT) * (0.75 + Math.random() / 2);
     tries += 1;

@@ -6,6 +6,7 @@ import { showStatus } from "./status.js";
 
 const MOST_ROWS = 200; // on the page, and waiting while it is paused
 
+const places = document.getElementById("devices");
 const rows = document.getElementById("packets");
 const filter = document.getElementById("filter");
 const pause = document.getElementById("pause");
@@ -17,7 +18,7 @@ let paused = false;
 let drawing = false;
 
 const handlers = {
-  status: ({ devices }) => showStatus(devices),
+  status: ({ devices }) => { addNew(devices); showStatus(devices); },
   history: ({ packets }) => { rows.replaceChildren(); waiting = packets; draw(); },
   packet: ({ packet }) => { waiting.push(packet); draw(); },
   dropped: ({ count: number }) => {
@@ -25,6 +26,17 @@ const handlers = {
     dropped.textContent = `${number} not shown: more came than this page could take`;
   },
 };
+
+function addNew(devices) {
+  const known = new Set([...places.querySelectorAll("[data-device]")].map((place) => place.dataset.device));
+  for (const { name } of devices) {
+    if (known.has(name)) continue;
+    const card = document.getElementById("new-device").content.cloneNode(true);
+    card.querySelector("h2").textContent = name;
+    card.querySelector("[data-device]").dataset.device = name;
+    places.append(card);
+  }
+}
 
 function draw() {
   if (waiting.length > MOST_ROWS) waiting.splice(0, waiting.length - MOST_ROWS);
