@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
@@ -18,6 +19,10 @@ if "EDGE_DATA" not in os.environ:
     os.environ["EDGE_DATA"] = folder
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "django_site.settings")
 os.environ["PATH"] += os.pathsep + "/usr/sbin"  # where Debian puts mosquitto
+
+# How long an example takes says something of the machine, not of the code; bench/ is where speed is measured.
+settings.register_profile("edge", deadline=None)
+settings.load_profile("edge")
 
 
 def pytest_runtest_setup(item):

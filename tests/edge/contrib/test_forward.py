@@ -52,8 +52,9 @@ async def test_a_source_from_the_air_cannot_add_a_level_to_the_topic(layer):
 
 async def test_a_field_that_the_feed_does_not_have_is_told_at_connect(layer):
     feed = FeedCommunicator(forward("line/{source}"), "serial", device="gps")
+    await feed.connect()
     with pytest.raises(ConfigError, match=r"\{source\} is not known; known are device"):
-        await feed.connect()
+        await feed.sent(timeout=LIMIT)
 
 
 async def test_what_the_broker_cannot_take_is_dropped_and_told_once(layer, caplog):
