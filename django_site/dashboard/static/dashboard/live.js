@@ -18,7 +18,7 @@ let paused = false;
 let drawing = false;
 
 const handlers = {
-  status: ({ devices }) => { addNew(devices); showStatus(devices); },
+  status: ({ devices }) => { matchCards(devices); showStatus(devices); },
   history: ({ packets }) => { rows.replaceChildren(); waiting = packets; draw(); },
   packet: ({ packet }) => { waiting.push(packet); draw(); },
   dropped: ({ count: number }) => {
@@ -27,10 +27,13 @@ const handlers = {
   },
 };
 
-function addNew(devices) {
-  const known = new Set([...places.querySelectorAll("[data-device]")].map((place) => place.dataset.device));
-  for (const { name } of devices) {
-    if (known.has(name)) continue;
+// A card for each device that was added meanwhile, and none for those that are gone. No devices at all: no box runs.
+function matchCards(devices) {
+  const cards = new Map([...places.querySelectorAll("[data-device]")].map((place) => [place.dataset.device, place.closest(".card")]));
+  const names = devices.map((device) => device.name);
+  for (const [name, card] of cards) if (names.length && !names.includes(name)) card.remove();
+  for (const name of names) {
+    if (cards.has(name)) continue;
     const card = document.getElementById("new-device").content.cloneNode(true);
     card.querySelector("h2").textContent = name;
     card.querySelector("[data-device]").dataset.device = name;
