@@ -1,10 +1,6 @@
-"""The site's tests: Django with two SQLite files in a folder of their own, and a signed-in person."""
+"""The site's tests: Django, set up on the folder that all tests share, and a signed-in person."""
 
-import atexit
-import os
-import shutil
 import sys
-import tempfile
 import types
 from dataclasses import dataclass
 
@@ -13,13 +9,6 @@ import pytest
 
 from edge.consumers import AsyncAprsConsumer
 from edge.options import option
-
-# Before anything reads the settings: they make their folder and their key when they are read.
-if "django_site.settings" not in sys.modules:
-    folder = tempfile.mkdtemp(prefix="edge-tests-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    os.environ["EDGE_DATA"] = folder
-    os.environ["DJANGO_SETTINGS_MODULE"] = "django_site.settings"
 
 django.setup()
 
