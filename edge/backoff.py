@@ -19,5 +19,5 @@ class Backoff:
     def next_wait(self, *, was_up: float) -> float:
         """Return the seconds to wait, given for how many seconds the link was up (0 if it never came up)."""
         self.failures = 1 if was_up >= STEADY else self.failures + 1
-        wait = min(LONGEST, SHORTEST * 2 ** min(self.failures - 1, 16))
+        wait = min(LONGEST, SHORTEST * 2.0 ** min(self.failures - 1, 16))
         return wait * self.random.uniform(1 - JITTER, 1 + JITTER)

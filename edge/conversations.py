@@ -2,207 +2,32 @@
 
     Conversations(ChatConsumer.as_asgi(), lambda scope: AprsCarrier(scope, AprsCarrier.Options(), ""))
 
-What the two sides mean by "saying something" is the carrier's: `AprsCarrier` for APRS messages (`edge.messaging`),
-`MqttCarrier` for topics. A dialogue that fails or blocks harms no other: each runs in its own task with its own mailbox.
+What the two sides mean by "saying something" is the carrier's (`edge.carriers`). A dialogue that fails or blocks harms
+no other: each runs in its own task with its own mailbox. What it raised is counted, and the peer's next word begins
+another.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Iterable
+from typing import cast
 
 from edge.asgi import App, Event, Receive, Scope, Send
-from edge.errors import ConfigError, LocalProtocolError
+from edge.carriers import Carrier, Gone, Outcome, Said
+from edge.errors import LinkLost, LocalProtocolError
 from edge.mailbox import Mailbox
-from edge.messaging import Action, Heard, Messages, Transmit
-from edge.options import option
 from edge.spec import CloseCode
-from edge.topics import TopicFilter, fill, template_problem
+from edge.status import Faults
 
 logger = logging.getLogger("edge.conversations")
 
 MAX_DIALOGUES = 64  # at once on one route; beyond, the one that was silent longest is ended
-MAX_SAID = 4096  # characters of one text, either way
-TICK = 1.0  # seconds between looks at retries and silence, only while there is somebody to talk to
-GOODBYE = 5.0  # seconds that a dialogue has to end
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A peer said something: exactly one of the two is not None."""
-
-    peer: str
-    text: str | None
-    data: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """A peer cannot be reached."""
-
-    peer: str
-    reason: str
-
-
-Outcome = Said | Gone | Event
-
-
-class Carrier(Protocol):
-    """How a feed carries dialogues. What it returns is to be done in order: things said, peers gone, events for the feed."""
-
-    over: str
-    idle_seconds: float
-
-    def receive(self, event: Event, now: float) -> Iterable[Outcome]:
-        """Take an event of the feed."""
-
-    def send(self, peer: str, text: str | None, data: bytes | None, now: float) -> Iterable[Outcome]:
-        """Say something to a peer."""
-
-    def tick(self, now: float) -> Iterable[Outcome]:
-        """Look at the clock."""
-
-    def end(self, peer: str) -> None:
-        """Forget a peer."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AprsCarrierOptions:
-    """What a route may set where APRS messages carry conversations."""
-
-    idle_minutes: int = option(30, label="Ends after silence", unit="min", minimum=1, maximum=1440)
-
-
-class AprsCarrier:
-    """Dialogues over APRS messages to the station's own callsign."""
-
-    Options = AprsCarrierOptions
-    over = "aprs"
-
-    def __init__(self, scope: Scope, options: AprsCarrierOptions, match: str) -> None:  # noqa: ARG002  (the carriers' form)
-        self.idle_seconds = options.idle_minutes * 60.0
-        # What was heard and numbered lately outlives the link: a TNC that was unplugged must not make an old message new.
-        self.messages: Messages = scope["state"].setdefault(
-            f"messages {scope['callsign']}", Messages(scope["callsign"])
-        )
-
-    @staticmethod
-    def check(options: AprsCarrierOptions, match: str) -> None:
-        """Raise ConfigError where the options and the match do not fit each other: here they always do."""
-
-    def receive(self, event: Event, now: float) -> Iterator[Outcome]:
-        """Take a packet."""
-        return self._outcomes(
-            self.messages.receive(event["source"], {"format": event["format"], **event["packet"]}, now)
-        )
-
-    def send(self, peer: str, text: str | None, data: bytes | None, now: float) -> Iterator[Outcome]:
-        """Send a text, in as many messages as it takes."""
-        if text is None:
-            raise LocalProtocolError(f"APRS messages carry text, not bytes; got {len(data or b'')} bytes for {peer}")
-        return self._outcomes(self.messages.send(peer, text, now))
-
-    def tick(self, now: float) -> Iterator[Outcome]:
-        """Retry."""
-        return self._outcomes(self.messages.tick(now))
-
-    def end(self, peer: str) -> None:
-        """Let what is on its way go on: goodbyes are said just before the end."""
-
-    def _outcomes(self, actions: Iterable[Action]) -> Iterator[Outcome]:
-        for action in actions:
-            if isinstance(action, Heard):
-                yield Said(action.peer, action.text)
-            elif isinstance(action, Transmit):
-                yield {"type": "aprs.send", "packet": dict(action.packet)}
-            else:
-                yield Gone(action.peer, action.reason)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MqttCarrierOptions:
-    """What a route may set where topics carry conversations."""
-
-    reply_topic: str = option(
-        "",
-        label="Answers go to",
-        help="With the names of the match in braces, as chat/{peer}/out. Empty: as the match, with its last level 'in' as 'out'.",
-        maximum=255,
-    )
-    idle_minutes: int = option(30, label="Ends after silence", unit="min", minimum=1, maximum=1440)
-
-
-class MqttCarrier:
-    """Dialogues over topics: ``chat/+peer/in`` comes in, answers go to ``chat/{peer}/out``; the first name is the peer."""
-
-    Options = MqttCarrierOptions
-    over = "mqtt"
-
-    def __init__(self, scope: Scope, options: MqttCarrierOptions, match: str) -> None:  # noqa: ARG002  (the carriers' form)
-        self.idle_seconds = options.idle_minutes * 60.0
-        self.filter = TopicFilter.parse(match)
-        self.reply_topic = options.reply_topic or _reply_topic(match)
-
-    @staticmethod
-    def check(options: MqttCarrierOptions, match: str) -> None:
-        """Raise ConfigError where the match names no peer, or the answers have nowhere to go."""
-        filter_ = TopicFilter.parse(match)
-        if not filter_.names:
-            raise ConfigError(
-                f"a conversation needs to know its peer: expected a match such as chat/+peer/in; got {match!r}"
-            )
-        template = options.reply_topic or _reply_topic(match)
-        if problem := template_problem(template, frozenset(filter_.names)):
-            raise ConfigError(f"reply_topic: {problem}")
-        if filter_.match(fill(template, dict.fromkeys(filter_.names, "x"))) is not None:
-            raise ConfigError(
-                f"reply_topic: {template!r} matches {match!r} itself, so each answer would come back as a question"
-            )
-
-    def receive(self, event: Event, now: float) -> Iterator[Outcome]:  # noqa: ARG002  (a carrier's form)
-        """Take a message; a payload that is not UTF-8 is bytes."""
-        caught = self.filter.match(event["topic"])
-        if not caught:
-            return
-        peer = caught[self.filter.names[0]]
-        try:
-            yield Said(peer, event["payload"].decode())
-        except UnicodeDecodeError:
-            yield Said(peer, None, event["payload"])
-
-    def send(self, peer: str, text: str | None, data: bytes | None, now: float) -> Iterator[Outcome]:  # noqa: ARG002  (as above)
-        """Publish the answer."""
-        topic = fill(self.reply_topic, {name: peer for name in self.filter.names})
-        yield {"type": "mqtt.send", "topic": topic, "payload": text if text is not None else data or b"", "qos": 1}
-
-    def tick(self, now: float) -> Iterable[Outcome]:  # noqa: ARG002  (as above)
-        """Do nothing: the broker confirms by itself."""
-        return ()
-
-    def end(self, peer: str) -> None:
-        """Forget a peer: nothing is kept."""
-
-
-def _reply_topic(match: str) -> str:
-    levels = [f"{{{level[1:]}}}" if level[:1] in ("+", "#") else level for level in match.split("/")]
-    return "/".join([*levels[:-1], "out" if levels[-1] == "in" else f"{levels[-1]}/out"])
-
-
-# Any: the two carriers share a form, not an options type; edge.legs pairs them.
-CARRIERS: dict[str, Any] = {"aprs": AprsCarrier, "mqtt": MqttCarrier}
-
-
-class _Dialogue:
-    """One peer: a mailbox, a task, and when it was last heard."""
-
-    def __init__(self, peer: str, now: float) -> None:
-        self.peer = peer
-        self.mailbox = Mailbox()
-        self.heard = now
-        self.accepted = False
-        self.task: asyncio.Task[None] | None = None
+MAX_TASKS = 2 * MAX_DIALOGUES  # with those that have yet to end; beyond, the oldest of these is cancelled
+MAX_UNREAD = 100  # things said that one dialogue has not read; beyond, `edge.mailbox` says what happens
+MAX_SAID = 4096  # characters of one text, either way; what is beyond is cut off
+TICK = 1.0  # seconds between looks at retries and silence
+GOODBYE = 5.0  # seconds that the dialogues of a feed have to end
 
 
 class Conversations:
@@ -214,6 +39,7 @@ class Conversations:
         self.app = app
         self.make_carrier = make_carrier
         self.clock = clock
+        self.faults = Faults()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one feed, to its end."""
@@ -230,7 +56,17 @@ class Conversations:
                     await feed.receive(event)
         finally:
             ticker.cancel()
-            await feed.end(ending)
+            await feed.end(ending["code"], ending.get("reason", ""))
+
+
+class _Dialogue:
+    """One peer: a mailbox, and when it was last heard."""
+
+    def __init__(self, peer: str, now: float) -> None:
+        self.peer = peer
+        self.mailbox = Mailbox(transport_capacity=MAX_UNREAD)
+        self.heard = now
+        self.accepted = False
 
 
 class _Feed:
@@ -239,10 +75,13 @@ class _Feed:
     def __init__(self, owner: Conversations, scope: Scope, send: Send) -> None:
         self.app = owner.app
         self.clock = owner.clock
+        self.faults = owner.faults
         self.scope = scope
+        self.device: str = scope.get("device", "")
         self.send = send
         self.carrier = owner.make_carrier(scope)
         self.dialogues: dict[str, _Dialogue] = {}
+        self.tasks: dict[asyncio.Task[None], _Dialogue] = {}  # the oldest first; also of dialogues that are ending
 
     async def receive(self, event: Event) -> None:
         await self._perform(self.carrier.receive(event, self.clock()))
@@ -250,44 +89,71 @@ class _Feed:
     async def tick_forever(self) -> None:
         while True:
             await asyncio.sleep(TICK)
-            now = self.clock()
-            await self._perform(self.carrier.tick(now))
-            for dialogue in list(self.dialogues.values()):
-                if now - dialogue.heard > self.carrier.idle_seconds:
-                    self._close(dialogue.peer, CloseCode.GOING_AWAY, "silent for too long")
+            try:
+                await self._tick()
+            except Exception:  # the fence: the next look must come, whatever this one met
+                logger.exception("%s: an error in the conversations' clock", self.device)
 
-    async def end(self, ending: Event) -> None:
-        dialogues = list(self.dialogues.values())
-        for dialogue in dialogues:
-            self._close(dialogue.peer, ending["code"], ending.get("reason", ""))
-        tasks = [dialogue.task for dialogue in dialogues if dialogue.task]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=GOODBYE)
-            for task in late:
+    async def end(self, code: int, reason: str) -> None:
+        """Tell every dialogue goodbye, and wait for them to end, `GOODBYE` seconds at most."""
+        for peer in list(self.dialogues):
+            self._close(peer, code, reason)
+        tasks = list(self.tasks)
+        try:
+            if tasks:
+                await asyncio.wait(tasks, timeout=GOODBYE)
+        finally:
+            for task in tasks:
                 task.cancel()
 
+    async def _tick(self) -> None:
+        now = self.clock()
+        await self._perform(self.carrier.tick(now))
+        for dialogue in list(self.dialogues.values()):
+            if now - dialogue.heard > self.carrier.idle_seconds:
+                self._close(dialogue.peer, CloseCode.GOING_AWAY, "silent for too long")
+
     async def _perform(self, outcomes: Iterable[Outcome]) -> None:
+        """Do what the carrier asks for by itself, where no consumer is there to be told of an error."""
         for outcome in outcomes:
             if isinstance(outcome, Said):
                 await self._said(outcome)
             elif isinstance(outcome, Gone):
                 self._close(outcome.peer, CloseCode.LINK_LOST, outcome.reason)
             else:
-                await self.send(outcome)
+                await self._send_quietly(outcome)
+
+    async def _send_quietly(self, event: Event) -> None:
+        try:
+            await self.send(event)
+        except LinkLost:
+            logger.debug("%s: the link went before %s; the feed's end follows", self.device, event["type"])
+        except LocalProtocolError as error:
+            logger.warning("%s: %s", self.device, error)
 
     async def _said(self, said: Said) -> None:
+        if not said.text and not said.data:
+            return  # nothing was said: a message of blanks, a cleared topic
         dialogue = self.dialogues.get(said.peer) or self._begin(said.peer)
+        if dialogue is None:
+            return
         dialogue.heard = self.clock()
         text = None if said.text is None else said.text[:MAX_SAID]
         await dialogue.mailbox.put({"type": "conversation.receive", "text": text, "bytes": said.data})
 
-    def _begin(self, peer: str) -> _Dialogue:
+    def _begin(self, peer: str) -> _Dialogue | None:
         if len(self.dialogues) >= MAX_DIALOGUES:
             longest_silent = min(self.dialogues.values(), key=lambda dialogue: dialogue.heard)
             self._close(longest_silent.peer, CloseCode.GOING_AWAY, "too many conversations at once")
+        if len(self.tasks) >= MAX_TASKS:
+            next(task for task, dialogue in self.tasks.items() if dialogue.mailbox.closed).cancel()
+            logger.warning("%s: %s is not answered, too many conversations have yet to end", self.device, peer)
+            return None
         dialogue = self.dialogues[peer] = _Dialogue(peer, self.clock())
         dialogue.mailbox.offer({"type": "conversation.connect"})
-        dialogue.task = asyncio.create_task(self._run(dialogue), name=f"edge-conversation-{peer}")
+        task = asyncio.create_task(self._run(dialogue), name=f"edge-conversation-{peer}")
+        self.tasks[task] = dialogue
+        task.add_done_callback(self.tasks.pop)
         return dialogue
 
     async def _run(self, dialogue: _Dialogue) -> None:
@@ -296,18 +162,19 @@ class _Feed:
             "asgi": self.scope.get("asgi", {"version": "3.0"}),
             "peer": dialogue.peer,
             "over": self.carrier.over,
-            "device": self.scope.get("device", ""),
-            "path": f"/{self.scope.get('device', '')}/{dialogue.peer}",
+            "device": self.device,
+            "path": f"/{self.device}/{dialogue.peer}",
             "state": self.scope.get("state", {}),
         }
         try:
             await self.app(scope, dialogue.mailbox.receive, lambda event: self._from_app(dialogue, event))
-        except Exception:
-            logger.exception("%s: the conversation with %s failed", self.scope.get("device", ""), dialogue.peer)
+        except LinkLost:
+            logger.debug("%s: the link went while the consumer spoke to %s", self.device, dialogue.peer)
+        except (Exception, SystemExit) as error:  # the fence: whatever a consumer raises stays in its dialogue
+            self.faults.add(error)
+            logger.exception("%s: the conversation with %s failed", self.device, dialogue.peer)
         finally:
-            if self.dialogues.get(dialogue.peer) is dialogue:
-                del self.dialogues[dialogue.peer]
-            self.carrier.end(dialogue.peer)
+            self._close(dialogue.peer, CloseCode.NORMAL, "", dialogue)
 
     async def _from_app(self, dialogue: _Dialogue, event: Event) -> None:
         type_ = event["type"]
@@ -315,19 +182,23 @@ class _Feed:
             dialogue.accepted = True
         elif type_ == "conversation.close":
             self._close(dialogue.peer, event.get("code", CloseCode.NORMAL), event.get("reason", ""), dialogue)
-        elif type_ != "conversation.send":
-            raise LocalProtocolError(f"a conversation takes conversation.accept, .send and .close; got {type_!r}")
-        elif not dialogue.accepted or dialogue.mailbox.closed:
-            raise LocalProtocolError(
-                f"the conversation with {dialogue.peer} is {'over' if dialogue.accepted else 'not accepted yet'}"
-            )
+        elif type_ == "conversation.send":
+            await self._say(dialogue, event)
         else:
-            text = cast("str | None", event.get("text"))
-            await self._perform(
-                self.carrier.send(dialogue.peer, text and text[:MAX_SAID], event.get("bytes"), self.clock())
-            )
+            raise LocalProtocolError(f"a conversation takes conversation.accept, .send and .close; got {type_!r}")
+
+    async def _say(self, dialogue: _Dialogue, event: Event) -> None:
+        if not dialogue.accepted or dialogue.mailbox.closed:
+            state = "over" if dialogue.accepted else "not accepted yet"
+            raise LocalProtocolError(f"the conversation with {dialogue.peer} is {state}")
+        text, data = cast("str | None", event.get("text")), cast("bytes | None", event.get("bytes"))
+        if (text is None) == (data is None):
+            raise LocalProtocolError("conversation.send takes text or bytes, exactly one of the two")
+        for outcome in self.carrier.send(dialogue.peer, text and text[:MAX_SAID], data, self.clock()):
+            await self.send(cast("Event", outcome))  # what is said to a peer becomes events for the feed, no more
 
     def _close(self, peer: str, code: int, reason: str, expected: _Dialogue | None = None) -> None:
+        """End a dialogue; one that has ended, or was followed by another with the same peer, is left alone."""
         dialogue = self.dialogues.get(peer)
         if dialogue is None or (expected is not None and dialogue is not expected):
             return

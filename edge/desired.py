@@ -1,9 +1,10 @@
 """What a person wants to run: one frozen value, made of rows or of a file, compared by the supervisor.
 
-A row is a wish. `problems` says in plain words which wishes cannot come true, before anything runs: the admin's forms, the
-system checks, ``edge check`` and the supervisor all ask it.
+A row is a wish. `problems` says in plain words which wishes cannot come true, before anything runs: the admin's forms,
+the system checks, ``edge check`` and the supervisor all ask it.
 """
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from edge.legs import parse_route_options, speaks
 from edge.matching import match_problem
 from edge.options import parse_options
 
+mask = registry.mask  # forms and checks look for it beside `link_problem`
 
 DEVICE_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")  # it becomes a part of channel names and of topics
 
@@ -104,6 +106,10 @@ def _device_complaints(device: DeviceWish, others: list[DeviceWish]) -> Iterator
     for other in others:
         if other.enabled and device.enabled and same_port(other.link, device.link):
             yield "link", f"device {other.name!r} uses {port_of(device.link)} already; one port serves one device"
+    yield from _option_complaints(device, kind)
+
+
+def _option_complaints(device: DeviceWish, kind: registry.Kind) -> Iterator[tuple[str, str]]:
     try:
         options = parse_options(kind.options_type(), device.options, where=f"{kind.label} options")
     except ConfigError as error:
@@ -121,24 +127,24 @@ def _route_complaints(route: RouteWish, devices: Mapping[str, DeviceWish]) -> It
     kind = registry.kinds().get(device.kind) if device else None
     if device is None:
         yield "device", f"there is no device {route.device!r}; there are {', '.join(devices) or 'none'}"
-    if kind and (problem := match_problem(kind.scope_type, route.match)):
-        yield "match", problem
+    match_is_wrong = match_problem(kind.scope_type, route.match) if kind else ""
+    if match_is_wrong:
+        yield "match", match_is_wrong
     try:
         consumer = registry.import_string(route.consumer)
     except ConfigError as error:
         yield "consumer", str(error)
         return
-    if kind and (problem := speaks(consumer, kind.scope_type)):
-        yield "consumer", problem
     if not callable(consumer):
-        yield (
-            "consumer",
-            f"{route.consumer} is a {type(consumer).__name__}; expected a consumer class or an ASGI application",
-        )
-    try:
-        parse_route_options(consumer, kind.scope_type if kind else "", route.options, route.match)
-    except ConfigError as error:
-        yield "options", str(error)
+        found = type(consumer).__name__
+        yield "consumer", f"expected a consumer class or an ASGI application; {route.consumer} is a {found}"
+    elif kind and (problem := speaks(consumer, kind.scope_type)):
+        yield "consumer", problem
+    elif kind and not match_is_wrong:
+        try:
+            parse_route_options(consumer, kind.scope_type, route.options, route.match)
+        except ConfigError as error:
+            yield "options", str(error)
 
 
 def link_problem(kind: registry.Kind, link: str) -> str:
@@ -147,34 +153,43 @@ def link_problem(kind: registry.Kind, link: str) -> str:
     try:
         parts = urlsplit(link)
         port = parts.port
-    except ValueError as error:
-        return f"{expected}; got {mask(link)!r} ({error})"
+    except ValueError:  # its own words may hold a part of a password
+        return f"{expected}; got {mask(link)!r}, of which host and port cannot be read"
     if parts.scheme not in kind.schemes:
         return f"{expected}, with {' or '.join(f'{scheme}://' for scheme in kind.schemes)}; got {mask(link)!r}"
-    if parts.scheme == "serial" and not parts.path.startswith("/"):
-        return f"{expected}, with three slashes before a path that begins at the root; got {link!r}"
+    if parts.scheme == "serial" and (parts.netloc or not parts.path.startswith("/")):
+        return f"{expected}, with three slashes before a path that begins at the root; got {mask(link)!r}"
+    if parts.scheme == "memory" and not parts.netloc:
+        return f"expected a name, as in memory://bench; got {link!r}"
     if parts.scheme not in ("serial", "memory") and not parts.hostname:
         return f"{expected}; {mask(link)!r} names no host"
     if parts.scheme == "tcp" and port is None:
-        return f"{expected}; {link!r} names no port"
+        return f"{expected}; {mask(link)!r} names no port"
     return ""
 
 
 def port_of(link: str) -> str:
-    """Name what a link occupies, for comparison and for people: a path, or host and port."""
+    """Name what a link occupies, for people: a path, or scheme, host and port."""
     parts = urlsplit(link)
-    return parts.path.rstrip("/") if parts.scheme == "serial" else mask(f"{parts.scheme}://{parts.netloc}{parts.path}")
+    return parts.path if parts.scheme == "serial" else f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def same_port(one: str, other: str) -> bool:
-    """Tell whether two links cannot be open at once: a serial port can be opened once, a broker often."""
+    """Tell whether two links cannot be open at once: a serial port can be opened once, a broker often.
+
+    Follows links in the file system: /dev/serial/by-id/… and /dev/ttyUSB0 are one port.
+    """
     try:
-        exclusive = urlsplit(one).scheme in ("serial", "tcp", "memory") and port_of(one) == port_of(other)
+        first, second = _occupied(one), _occupied(other)
     except ValueError:
         return False  # not a URL; link_problem says so
-    return exclusive
+    return first is not None and first == second
 
 
-def mask(link: str) -> str:
-    """Return the link without its password, fit to be shown and logged."""
-    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", link)
+def _occupied(link: str) -> tuple[str, ...] | None:
+    parts = urlsplit(link)
+    if parts.scheme == "serial":
+        return ("serial", os.path.realpath(parts.path))
+    if parts.scheme == "tcp":
+        return ("tcp", parts.hostname or "", str(parts.port))
+    return ("memory", parts.netloc) if parts.scheme == "memory" else None

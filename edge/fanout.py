@@ -1,28 +1,34 @@
 """One connection in, a copy of each route's app out: the fan-out over the routes of a device.
 
 Each leg has its own task and mailbox, so a slow or failing consumer harms no other. A consumer that raises is started
-anew, at once the first time and then with growing waits, and goes on with what its predecessor had not read; status says so
-in plain words. Routes can be changed while the connection is up (`FanOut.update`): only the legs that differ are touched.
+anew, at once the first time and then with growing waits, and goes on with what its predecessor had not read; status
+says so in plain words. One that ends or closes itself stays away until the next link. Routes can be changed while the
+connection is up (`FanOut.update`): only the legs that differ are touched.
+
+Each leg is given its own copy of an event's top level; the lists and dictionaries below it are shared, and not to be
+changed.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from edge.asgi import App, Event, Receive, Scope, Send
+from edge.errors import EdgeError, LinkLost
 from edge.mailbox import DRAIN, Mailbox
 from edge.spec import CloseCode
-from edge.status import RouteStatus
+from edge.status import Faults, RouteStatus
 
 logger = logging.getLogger("edge.fanout")
 
 FIRST_WAIT = 0.5  # seconds before a consumer that failed twice in a row is started anew; doubles
 LONGEST_WAIT = 60.0  # seconds
-STEADY = 60.0  # seconds without an error, after which the next counts as the first again
+STEADY = 60.0  # seconds that a consumer ran without an error, after which the next counts as the first again
 GOODBYE = 6.0  # seconds for all the legs to end, a little more than a consumer's own limit for disconnect()
+CANCELLED = 1.5  # seconds for those that were cancelled because even that was too short
 MAX_LINGERING = 8  # consumers still busy with a link that is gone; the oldest is cancelled beyond
 
 
@@ -30,7 +36,7 @@ MAX_LINGERING = 8  # consumers still busy with a link that is gone; the oldest i
 class Leg:
     """What one route wants: compared by value of ``key``."""
 
-    key: object  # equal keys are the same leg
+    key: object  # equal keys are the same leg, and run once
     app: App
     consumer: str  # for people
     match: str = ""
@@ -41,23 +47,32 @@ class Leg:
     problem: str = ""  # why it cannot run; then app is never called
 
 
+@dataclass(slots=True)
+class _Record:
+    """What is remembered of a leg from link to link."""
+
+    faults: Faults = field(default_factory=Faults)
+    dropped: int = 0  # by the mailboxes of links that are gone
+
+
 class FanOut:
-    """The ASGI app. One per device: it keeps the legs, and the legs' errors, from link to link."""
+    """The ASGI app. One per device: it keeps the legs, and what they did, from link to link.
+
+    ``farewell`` is the code and reason that the legs are told when the connection is cancelled: only the one who
+    cancels knows whether the device was taken out or the box stops.
+    """
 
     def __init__(self, legs: tuple[Leg, ...] = ()) -> None:
         self.legs = legs
+        self.farewell: tuple[int, str] = (CloseCode.RESTART, "the box is stopping")
         self._runs: dict[object, _Run] = {}
-        self._errors: dict[object, int] = {}
+        self._records: dict[object, _Record] = {}
         self._lingering: list[asyncio.Task[None]] = []
         self._connection: tuple[Scope, Send] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, to its end."""
-        ending: Event = {
-            "type": f"{scope['type']}.disconnect",
-            "code": int(CloseCode.RESTART),
-            "reason": "the box is stopping",
-        }
+        ending: Event = {"code": int(CloseCode.RESTART)}
         self._connection = (scope, send)
         try:
             for leg in self.legs:
@@ -71,69 +86,73 @@ class FanOut:
                     await self._deliver(event)
         finally:
             self._connection = None
-            await self._finish(ending)
+            await self._finish(scope, ending)
 
     def update(self, legs: tuple[Leg, ...]) -> None:
         """Take other legs: what is equal is not touched, what is gone is told goodbye, what is new begins."""
-        self.legs = legs
+        before = {leg.key: leg for leg in self.legs}
+        self.legs = tuple(before.get(leg.key, leg) for leg in legs)
         wanted = {leg.key for leg in legs}
         for key in [key for key in self._runs if key not in wanted]:
             run = self._runs.pop(key)
-            run.close(_disconnect(run.scope, CloseCode.GOING_AWAY, "the route was taken out"))
+            run.close(CloseCode.GOING_AWAY, "the route was taken out")
             self._linger(run.task)
+        for key in [key for key in self._records if key not in wanted]:
+            del self._records[key]
         if self._connection is not None:
-            for leg in legs:
-                if leg.key not in self._runs:
-                    self._start(leg, *self._connection)
+            for leg in self.legs:
+                self._start(leg, *self._connection)
 
     def status(self) -> tuple[RouteStatus, ...]:
-        """Return each leg's state, in the order of the routes."""
+        """Return each leg's state, in the order of the routes; from any thread."""
         return tuple(self._status_of(leg) for leg in self.legs if leg.consumer)
 
     async def stop(self) -> None:
-        """Cancel what still lingers from links that are gone."""
+        """Cancel what still lingers from links that are gone, and wait a moment for it."""
         for task in self._lingering:
             task.cancel()
         if self._lingering:
-            await asyncio.wait(self._lingering, timeout=GOODBYE)
+            await asyncio.wait(self._lingering, timeout=CANCELLED)
 
     def _status_of(self, leg: Leg) -> RouteStatus:
-        run = self._runs.get(leg.key)
+        run, record = self._runs.get(leg.key), self._records.get(leg.key, _Record())
+        within: Faults = getattr(leg.app, "faults", Faults())  # of dialogues, which fail each by itself
         return RouteStatus(
             consumer=leg.consumer,
             match=leg.match,
-            text=leg.problem or (run.text() if run else "waits for the link"),
+            text=leg.problem or (run.text() or within.recent() or "running" if run else "waits for the link"),
             waiting=len(run.mailbox) if run else 0,
-            dropped=run.mailbox.dropped if run else 0,
-            errors=self._errors.get(leg.key, 0),
+            dropped=record.dropped + (run.mailbox.dropped if run else 0),
+            errors=record.faults.count + within.count,
         )
 
     def _start(self, leg: Leg, scope: Scope, send: Send) -> None:
-        if not leg.problem:
-            self._runs[leg.key] = _Run(leg, scope, send, self._count_error)
-
-    def _count_error(self, key: object) -> int:
-        self._errors[key] = self._errors.get(key, 0) + 1
-        return self._errors[key]
+        if not leg.problem and leg.key not in self._runs:
+            record = self._records.setdefault(leg.key, _Record())
+            self._runs[leg.key] = _Run(leg, scope, send, record.faults)
 
     async def _deliver(self, event: Event) -> None:
-        late: list[_Run] = []
-        for run in self._runs.values():
-            if (run.wants is None or run.wants(event)) and not run.mailbox.offer(dict(event)):
-                late.append(run)
+        late = [run for run in self._runs.values() if run.takes(event) and not run.mailbox.offer(dict(event))]
         if late:
-            await asyncio.gather(*(run.mailbox.put(dict(event)) for run in late if not run.mailbox.closed))
+            await asyncio.gather(*(run.mailbox.put(dict(event)) for run in late))
 
-    async def _finish(self, ending: Event) -> None:
-        runs, self._runs = list(self._runs.values()), {}
+    async def _finish(self, scope: Scope, ending: Event) -> None:
+        """Tell every leg goodbye and wait for it; who is still busy then lingers."""
         stopping = ending["code"] == CloseCode.RESTART
-        for run in runs:
-            run.close(dict(ending), drain=0 if stopping else DRAIN)
-        tasks = [run.task for run in runs]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=GOODBYE if stopping else DRAIN)
-            for task in late:
-                self._linger(task)
+        code, reason = self.farewell if stopping else (ending["code"], ending.get("reason", ""))
+        runs, self._runs = self._runs, {}
+        for run in runs.values():
+            run.close(code, reason, drain=0 if stopping else DRAIN, link_stays=False)
+        tasks = [run.task for run in runs.values()]
+        try:
+            if tasks:
+                await asyncio.wait(tasks, timeout=GOODBYE if stopping else DRAIN)
+        finally:
+            for key, run in runs.items():
+                self._records.setdefault(key, _Record()).dropped += run.mailbox.dropped
+                if not run.task.done():
+                    logger.info("%s: %s is still busy", scope.get("device", ""), run.leg.consumer)
+                    self._linger(run.task)
 
     def _linger(self, task: asyncio.Task[None]) -> None:
         """Keep a consumer that is still busy: it ends by itself, with its disconnect(), when its handler returns."""
@@ -146,72 +165,112 @@ class FanOut:
 class _Run:
     """One leg on one connection."""
 
-    def __init__(self, leg: Leg, scope: Scope, send: Send, count_error: Callable[[object], int]) -> None:
+    def __init__(self, leg: Leg, scope: Scope, send: Send, faults: Faults) -> None:
         self.leg = leg
-        self.wants = leg.wants
         self.scope: Scope = {**scope, **dict(leg.scope)}
+        self.device: str = scope.get("device", "")
         self.mailbox = Mailbox()
         self._send = send
-        self._count_error = count_error
-        self._failure = ""
-        self._ended = ""
-        self.mailbox.offer({"type": f"{scope['type']}.connect"})
-        self.task = asyncio.create_task(self._run(), name=f"edge-leg-{scope.get('device', '')}-{leg.consumer}")
+        self._faults = faults
+        self._next = ""  # what follows the latest fault, in words
+        self._ended = ""  # why it does not run although the link is up
+        self._closed = asyncio.Event()
+        self._link_stays = True
+        self.mailbox.offer(self._connect())
+        self.task = asyncio.create_task(self._run(), name=f"edge-leg-{self.device}-{leg.consumer}")
+
+    def takes(self, event: Event) -> bool:
+        return not self.mailbox.closed and (self.leg.wants is None or self.leg.wants(event))
 
     def text(self) -> str:
-        if self._ended or self._failure:
-            return self._ended or self._failure
+        """Say what is wrong, or nothing."""
+        if self._ended:
+            return self._ended
+        if fault := self._faults.recent():
+            return f"{fault}; {self._next}" if self._next else fault
         if self.mailbox.stuck:
             return f"too slow: {len(self.mailbox)} events wait, {self.mailbox.dropped} were dropped"
-        return "running"
+        return ""
 
-    def close(self, ending: Event, *, drain: float = DRAIN) -> None:
-        self.mailbox.close(ending, drain=drain)
+    def close(self, code: int, reason: str, *, drain: float = DRAIN, link_stays: bool = True) -> None:
+        """Give the consumer its last event; where the link stays, `Leg.last` is sent once the consumer has ended."""
+        self._link_stays = link_stays
+        type_ = f"{self.scope['type']}.disconnect"
+        self.mailbox.close({"type": type_, "code": int(code), "reason": reason}, drain=drain)
+        self._closed.set()
 
     async def send(self, event: Event) -> None:
         """Pass on what the consumer sends; its ``close`` closes this leg, not the device."""
-        if event["type"].endswith(".close"):
-            self.close(_disconnect(self.scope, event.get("code", CloseCode.NORMAL), event.get("reason", "")))
-        else:
+        if not event["type"].endswith(".close"):
             await self._send(event)
+        elif not self.mailbox.closed:
+            code, reason = int(event.get("code", CloseCode.NORMAL)), event.get("reason", "")
+            self._ended = f"closed itself ({code}{f', {reason}' if reason else ''}); begins again with the next link"
+            self.close(code, reason)
 
     async def _run(self) -> None:
-        try:
-            for event in self.leg.first:
-                await self._send(dict(event))
+        if await self._send_each(self.leg.first):
             await self._keep_running()
-            for event in self.leg.last if self.mailbox.closed else ():
+            if not self.mailbox.closed:
+                self.close(CloseCode.NORMAL, "")  # nothing is read any more, so nothing may pile up
+            await self._send_each(self.leg.last if self._link_stays else ())
+
+    async def _send_each(self, events: tuple[Event, ...]) -> bool:
+        """Send what the leg itself has to say; False where that could not be."""
+        try:
+            for event in events:
                 await self._send(dict(event))
-        except OSError:
-            logger.debug("%s: the link went while a leg began or ended", self.scope.get("device", ""))
+        except LinkLost:
+            logger.debug("%s: the link went while %s began or ended", self.device, self.leg.consumer)
+            return False
+        except EdgeError as error:
+            self._ended = f"cannot run: {error}"
+            self.close(CloseCode.NORMAL, "")
+            logger.error("%s: %s cannot run: %s", self.device, self.leg.consumer, error)  # noqa: TRY400  (words suffice)
+            return False
+        return True
 
     async def _keep_running(self) -> None:
-        failures, failed_at = 0, 0.0
+        failures = 0
         while True:
             started = time.monotonic()
-            try:
-                await self.leg.app(dict(self.scope), self.mailbox.receive, self.send)
-            except Exception as error:  # noqa: BLE001  (the fence: whatever a consumer raises stays in its leg)
-                failures = 1 if started - failed_at > STEADY else failures + 1
-                failed_at = time.monotonic()
-                wait = 0.0 if failures == 1 else min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(failures - 2, 16))
-                self._report(error, wait)
-            else:
-                self._ended = "" if self.mailbox.closed else "ended by itself"
+            error = await self._call_app()
+            if error is None or self.mailbox.closed:
                 return
-            if self.mailbox.closed:
+            failures = 1 if time.monotonic() - started >= STEADY else failures + 1
+            if await self._closed_within(restart_wait(failures)):
                 return
-            await asyncio.sleep(wait)
-            self.mailbox.begin_again({"type": f"{self.scope['type']}.connect"})
+            self._next = "was started again"
+            self.mailbox.begin_again(self._connect())
 
-    def _report(self, error: Exception, wait: float) -> None:
-        count = self._count_error(self.leg.key)
-        again = f"starts again in {wait:.0f} s" if wait >= 1 else "was started again"
-        what = f"{type(error).__name__}: {error}"[:200]
-        at = time.strftime("%H:%M:%S", time.gmtime())
-        self._failure = f"raised {what} (at {at} UTC, {count} in all); {again}"
-        logger.error("%s: %s raised; it %s", self.scope.get("device", ""), self.leg.consumer, again, exc_info=error)
+    async def _call_app(self) -> BaseException | None:
+        """Call the consumer until it ends; return what it raised."""
+        try:
+            await self.leg.app(dict(self.scope), self.mailbox.receive, self.send)
+        except LinkLost as error:
+            self._ended = f"ended, for {error}; begins again with the next link"
+            return None
+        except (Exception, SystemExit) as error:  # the fence: whatever a consumer raises stays in its leg
+            self._faults.add(error)
+            logger.exception("%s: %s raised", self.device, self.leg.consumer)
+            return error
+        if not self.mailbox.closed:
+            self._ended = "ended by itself; begins again with the next link"
+        return None
+
+    async def _closed_within(self, seconds: float) -> bool:
+        """Wait before the consumer is started anew; True where the connection went meanwhile."""
+        self._next = f"starts again in {seconds:g} s"
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._closed.wait()
+        except TimeoutError:
+            return False
+
+    def _connect(self) -> Event:
+        return {"type": f"{self.scope['type']}.connect"}
 
 
-def _disconnect(scope: Scope, code: int, reason: str) -> Event:
-    return {"type": f"{scope['type']}.disconnect", "code": int(code), "reason": reason}
+def restart_wait(failures: int) -> float:
+    """Return the seconds before a consumer that failed so often in a row is started anew: none the first time."""
+    return 0.0 if failures <= 1 else min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(failures - 2, 16))

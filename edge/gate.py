@@ -1,16 +1,18 @@
 """The one place that decides whether a radio may transmit.
 
 A radio is silent until a person says otherwise. `Gate` stands in front of every ``ax25.send``, ``aprs.send`` and
-``serial.send`` of a device and passes it only if transmitting is allowed, a callsign is set, the frame carries it as its source, the rate
-and the share of air time are within bounds, and the event did not come from this same device. What is refused is counted
-and shown with the reason, and is not an error of the consumer: it goes on.
+``serial.send`` of a device and passes it only if transmitting is allowed, a callsign is set, the frame carries it as
+its source, the rate and the share of air time are within bounds, and the event did not come from this same device. What
+is refused is counted and shown with the reason, and is not an error of the consumer: it goes on.
+
+A plain serial line has no callsigns, so there the first and the last rule and the rate are what is left.
 
 The rules are pure: the time is passed in.
 """
 
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +24,7 @@ DUTY_WINDOW = 600.0  # seconds; the window of the air time
 OVERHEAD_BYTES = 20  # flags, FCS and bit stuffing of a frame (AX.25 v2.2, section 3.1), rounded up
 KEY_UP = 0.3  # seconds of TXDELAY before each frame (the KISS default of 300 ms)
 MAX_REMEMBERED = 10_000  # transmissions in the duty window; more than the highest rate allows (600 a minute)
+ALL_THE_TIME = 100  # percent; no bound on the air time
 
 
 def callsign_problem(callsign: str) -> str:
@@ -30,7 +33,8 @@ def callsign_problem(callsign: str) -> str:
     if base in PLACEHOLDERS:
         return f"{callsign} is a placeholder; put in your own callsign"
     if not CALLSIGN.fullmatch(callsign):
-        return f"expected a callsign such as QQ1ABC or QQ1ABC-10 (capital letters and digits, SSID 1 to 15); got {callsign!r}"
+        form = "QQ1ABC or QQ1ABC-10 (capital letters and digits, SSID 1 to 15)"
+        return f"expected a callsign such as {form}; got {callsign!r}"
     return ""
 
 
@@ -55,7 +59,10 @@ class Gate:
     _sent: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=MAX_REMEMBERED))  # when, air seconds
 
     def refusal(self, event: Mapping[str, Any], now: float) -> str:
-        """Say in plain words why this event may not be transmitted now, or nothing; ``now`` is monotonic, in seconds."""
+        """Say in plain words why this event may not be transmitted now, or nothing.
+
+        ``now`` is monotonic, in seconds.
+        """
         licence = self.licence
         if not licence.allowed:
             return f"transmitting is off for {licence.device}; a person can allow it in the device's settings"
@@ -70,13 +77,17 @@ class Gate:
         return self._rate_problem(event, now)
 
     def passed(self, event: Mapping[str, Any], now: float) -> None:
-        """Remember a transmission that was let through."""
+        """Remember a transmission that is let through; before it is made, for others may ask meanwhile."""
         self._sent.append((now, self._air_seconds(event)))
 
+    def take_back(self) -> None:
+        """Forget the latest: it turned out that it could not be sent at all."""
+        self._sent.pop()
+
     def _source_problem(self, event: Mapping[str, Any]) -> str:
-        if "raw" in event:
+        if event.get("raw") is not None:
             return "a whole frame (raw) cannot be checked for its callsign; send its parts"
-        source = event.get("source") or self.licence.callsign
+        source = str(event.get("source") or self.licence.callsign)
         if source.partition("-")[0] != self.licence.callsign.partition("-")[0]:
             return f"its source {source} is not this station's callsign {self.licence.callsign}"
         return ""
@@ -88,11 +99,16 @@ class Gate:
         if minute >= self.licence.frames_per_minute:
             return f"{minute} frames in the last minute; the limit is {self.licence.frames_per_minute}"
         air = sum(seconds for _, seconds in self._sent) + self._air_seconds(event)
-        if air > DUTY_WINDOW * self.licence.duty_percent / 100:
+        if self.licence.duty_percent < ALL_THE_TIME and air > DUTY_WINDOW * self.licence.duty_percent / 100:
             return f"{air:.0f} s of air time in ten minutes; the limit is {self.licence.duty_percent} %"
         return ""
 
     def _air_seconds(self, event: Mapping[str, Any]) -> float:
-        size = len(event.get("info") or event.get("bytes") or event.get("text") or str(event.get("packet", "")))
-        addresses = 7 * (2 + len(event.get("via") or ()))
-        return KEY_UP + 8 * (size + addresses + OVERHEAD_BYTES) / self.licence.air_baud
+        carried = event.get("info") or event.get("bytes") or event.get("text") or str(event.get("packet", ""))
+        addresses = 7 * (2 + _length(event.get("via")))
+        return KEY_UP + 8 * (_length(carried) + addresses + OVERHEAD_BYTES) / self.licence.air_baud
+
+
+def _length(value: object) -> int:
+    """Return the length of what has one; what has none is the transport's to refuse."""
+    return len(value) if isinstance(value, Sized) else 0

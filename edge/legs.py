@@ -1,22 +1,24 @@
-"""From a route's consumer to the app that is called: which scopes it speaks, what it may be told, what stands in between.
+"""From a route's consumer to the app that is called: which scopes it speaks, what it is told, what stands in between.
 
 A consumer that speaks ``conversation`` is put behind `edge.conversations` where the device's scope is one that carries
 conversations; that is how one class serves a browser, a radio and a broker. Any other ASGI app is called as it is.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from edge.asgi import App
-from edge.conversations import CARRIERS, Conversations
+from edge.carriers import CARRIERS
+from edge.conversations import Conversations
+from edge.errors import ConfigError
 from edge.options import parse_options
 from edge.registry import import_string
 
 
 def speaks(consumer: object, scope_type: str) -> str:
     """Say why this consumer cannot serve this scope type, or nothing where it can."""
-    protocols: frozenset[str] = getattr(consumer, "protocols", frozenset())
+    protocols = _protocols(consumer)
     if not protocols or scope_type in protocols or _is_adapted(consumer, scope_type):
         return ""
     name = getattr(consumer, "__name__", str(consumer))
@@ -31,21 +33,26 @@ def options_types(consumer: object, scope_type: str) -> tuple[type[Any], ...]:
 
 
 def parse_route_options(consumer: object, scope_type: str, values: Mapping[str, object], match: str) -> tuple[Any, ...]:
-    """Turn a route's plain options into one instance per options type; raise ConfigError for what is wrong with them."""
+    """Turn a route's plain options into one instance per options type.
+
+    Raises ConfigError for what is wrong with them, each by itself or together with the match.
+    """
     types = options_types(consumer, scope_type)
-    if not types:
-        parse_options(_NoOptions, values, where="route options")
-        return ()
-    known = {field.name for type_ in types for field in fields(type_)}
-    unknown = {name: value for name, value in values.items() if name not in known}
-    parsed = []
-    for index, type_ in enumerate(types):
-        own = {field.name for field in fields(type_)}
-        chosen = {name: value for name, value in values.items() if name in own}
-        parsed.append(parse_options(type_, {**chosen, **(unknown if index == 0 else {})}, where="route options"))
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"route options: expected options by name; got {str(values)[:80]!r}")
+    known = {field.name: type_ for type_ in types for field in fields(type_)}
+    if unknown := [name for name in values if name not in known]:
+        raise ConfigError(f"route options: unknown option {unknown[0]!r}; known are {', '.join(known) or 'none'}")
+    parsed = tuple(_parse_own(type_, values) for type_ in types)
     if _is_adapted(consumer, scope_type):
         CARRIERS[scope_type].check(parsed[-1], match)
-    return tuple(parsed)
+    return parsed
+
+
+def _parse_own(options_type: type[Any], values: Mapping[str, object]) -> object:
+    own = {field.name for field in fields(options_type)}
+    chosen = {name: value for name, value in values.items() if name in own}
+    return parse_options(options_type, chosen, where="route options")
 
 
 def build_app(path: str, scope_type: str, values: Mapping[str, object], match: str) -> App:
@@ -58,15 +65,16 @@ def build_app(path: str, scope_type: str, values: Mapping[str, object], match: s
         app = consumer.as_asgi(**({"options": parsed[0]} if has_own else {}))
     if _is_adapted(consumer, scope_type):
         carrier, options = CARRIERS[scope_type], parsed[-1]
-        return Conversations(app, lambda scope: carrier(scope, options, match))
+        return Conversations(app, lambda scope: carrier(scope, options, match, route=f"{path} {match}"))
     return app
 
 
 def _is_adapted(consumer: object, scope_type: str) -> bool:
-    protocols: frozenset[str] = getattr(consumer, "protocols", frozenset())
+    protocols = _protocols(consumer)
     return scope_type not in protocols and "conversation" in protocols and scope_type in CARRIERS
 
 
-@dataclass(frozen=True, slots=True)
-class _NoOptions:
-    """For a consumer that takes no options: whatever is given is unknown."""
+def _protocols(consumer: object) -> frozenset[str]:
+    """Return the scope types of a consumer class, or of the app that ``as_asgi`` made of one; none if it says none."""
+    found: frozenset[str] = getattr(getattr(consumer, "consumer_class", consumer), "protocols", frozenset())
+    return found

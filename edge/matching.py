@@ -1,8 +1,9 @@
 """What a route matches, in one small language.
 
 For ``mqtt`` it is a topic filter (`edge.topics`), and it is needed: it is also what the route subscribes to.
-For every other scope it is empty (everything), or terms that must all hold: ``source=QQ1* format=message``. A term names a
-field of the scope's ``receive`` event; ``*`` and ``?`` stand for any text and any character, in either case of letters.
+For every other scope it is empty (everything), or terms that must all hold: ``source=QQ1* format=message``. A term
+names a field of the scope's ``receive`` event; ``*`` and ``?`` stand for any text and any character, in either case of
+letters.
 """
 
 import fnmatch

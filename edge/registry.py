@@ -6,11 +6,13 @@ imports no transport library. A third party's package offers one with
     [project.entry-points."edge.transports"]
     lora = "edge_lora.catalog:LORA"
 
-and it appears in the admin, in ``edge check`` and in the supervisor without another line. Consumers are offered the same
-way, in the group ``edge.consumers``; a route may also name any import path.
+and it appears in the admin, in ``edge check`` and in the supervisor without another line. Consumers are offered the
+same way, in the group ``edge.consumers``; a route may also name any import path.
 """
 
 import importlib
+import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +22,8 @@ from typing import Any, Protocol
 from edge.asgi import App
 from edge.errors import ConfigError
 
+logger = logging.getLogger("edge.registry")
+
 
 class Server(Protocol):
     """A transport: an ASGI server for one device. What a kind's builder returns."""
@@ -28,9 +32,13 @@ class Server(Protocol):
         """Open the link, call ``app(scope, receive, send)`` once, and stay until the link is lost.
 
         Calls ``on_up`` when the link is up. Raises `edge.errors.LinkLost` when the link could not be opened or went
-        away, `ConfigError` when trying again cannot help. Cancelled: says goodbye to the app (``X.disconnect``), closes
-        the link, and lets the cancellation through.
+        away, `ConfigError` when trying again cannot help, and what the app raised, once the link is closed. Cancelled:
+        says goodbye to the app (``X.disconnect``), closes the link, and lets the cancellation through. Called again
+        for the next link.
         """
+
+    def counters(self) -> Mapping[str, int]:
+        """Return what was counted and not passed on since the device was started: noise, frames too long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +49,11 @@ class Device:
     link: str  # the URL, with its secrets
     options: Any  # an instance of the kind's options type
     state: dict[str, Any]  # scope["state"]: outlives each link
+
+    @property
+    def shown_link(self) -> str:
+        """The URL without its secrets: ``scope["link"]``, and fit for logs."""
+        return mask(self.link)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +92,12 @@ class OfferedConsumer:
 @cache
 def kinds() -> Mapping[str, Kind]:
     """Return the kinds that are installed, by name."""
-    found = (entry.load() for entry in entry_points(group="edge.transports"))
+    found: list[Kind] = []
+    for entry in entry_points(group="edge.transports"):
+        try:
+            found.append(entry.load())
+        except Exception:  # a broken package must not take the kinds of all others with it
+            logger.exception("the kind %s of %s cannot be imported and is left out", entry.name, entry.value)
     return {kind.name: kind for kind in sorted(found, key=lambda kind: kind.name)}
 
 
@@ -110,12 +128,17 @@ def import_string(path: str) -> Any:
         raise ConfigError(f"expected a path such as package.module.Name; got {path!r}")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # a module may raise anything when it is imported, and a person must be told
+    except (Exception, SystemExit) as error:  # a module may raise anything when it is imported: a person must be told
         raise ConfigError(f"{path}: cannot import {module_name}: {type(error).__name__}: {error}") from error
     try:
         return getattr(module, name)
     except AttributeError:
         raise ConfigError(f"{path}: {module_name} has no {name!r}") from None
+
+
+def mask(link: str) -> str:
+    """Return a link without its password, fit to be shown and logged; it may have been written wrong."""
+    return re.sub(r"(://[^/@:]*):.*@", r"\1:***@", link, flags=re.DOTALL)
 
 
 def call_command(path: str, arguments: list[str]) -> int:

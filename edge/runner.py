@@ -1,4 +1,4 @@
-"""One device, kept running: opened, watched, opened again; its events counted, tapped, gated and handed to its routes.
+"""One device, kept running: opened, watched, opened again; its events counted, tapped, gated, handed to its routes.
 
 The states are those of `edge.status.State`. Waiting is policy (`edge.backoff`); this is the one place that sleeps.
 
@@ -7,25 +7,29 @@ Around the routes stands what every device has: a tap on both directions, the tr
 """
 
 import asyncio
+import functools
 import logging
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from edge.asgi import Event, Receive, Scope, Send
 from edge.backoff import Backoff
-from edge.errors import ConfigError, LinkLost, LocalProtocolError
+from edge.errors import ConfigError, LinkLost, LocalProtocolError, RemoteProtocolError
 from edge.fanout import FanOut, Leg
 from edge.gate import Gate, Licence
-from edge.layers.base import ChannelLayer
+from edge.layers.base import AttachableLayer, ChannelLayer
 from edge.mailbox import Lane, Mailbox
-from edge.registry import Device, Kind
+from edge.registry import Device, Kind, Server
 from edge.status import DeviceBoard, State
 
 logger = logging.getLogger("edge.runner")
 
-# Called on the loop with device, direction ("heard", "sent", "refused"), event, reason. Must not block.
+LAYER_RETRY = 5.0  # seconds before a channel layer that failed is asked again
+
+# Called on the loop with device, direction ("heard", "sent", "refused"), event, reason. Must not block, must not raise.
 Observer = Callable[[str, str, Event, str], None]
 
 
@@ -35,7 +39,6 @@ class DevicePlan:
 
     device: Device
     kind: Kind
-    shown_link: str  # without secrets
     licence: Licence
     legs: tuple[Leg, ...]
 
@@ -50,6 +53,7 @@ class Runner:
         self.observe = observe
         self.gate = Gate(plan.licence)
         self.fanout = FanOut(self._all_legs(plan.legs))
+        self._server: Server | None = None
         self._send: Send | None = None
         self._up_since: float | None = None
         self._wake = asyncio.Event()
@@ -60,43 +64,52 @@ class Runner:
         self.fanout.update(self._all_legs(legs))
 
     def wake(self) -> None:
-        """Try at once, where the device waits: something was plugged in."""
+        """Try at once, where the device waits or has failed: something was plugged in."""
         self._wake.set()
 
     async def transmit(self, event: Event) -> str:
-        """Send one event from outside the routes; return why it was refused, or nothing. Raises LinkLost where it is down."""
+        """Send one event from outside the routes; return why it was refused, or nothing. LinkLost where it is down."""
         if self._send is None:
             raise LinkLost(f"{self.plan.device.name} is not up: {self.board.text}")
         return await self._pass_gate(self._send, event)
 
     async def run(self) -> None:
-        """Open, serve, wait, again; for ever."""
+        """Open, serve, wait, again; for ever. `farewell` says what the routes are told when this is cancelled."""
         try:
             await self._keep_open()
         finally:
             await self.fanout.stop()
-            self.board.turn(State.STOPPED, "stopped")
+
+    def farewell(self, code: int, reason: str) -> None:
+        """Say why the device is about to be stopped."""
+        self.fanout.farewell = (code, reason)
 
     async def _keep_open(self) -> None:
         backoff = Backoff(random.Random())  # noqa: S311  (jitter is no secret)
         while True:
-            self.board.turn(State.STARTING, f"opening {self.plan.shown_link}")
+            self.board.turn(State.STARTING, f"opening {self.plan.device.shown_link}")
             self._up_since = None
             reason = await self._serve_once()
             if reason is None:
-                await asyncio.Event().wait()  # failed: a person must act, and the change makes a new runner
+                await self._woken()  # failed: a person must act, and the change makes a new runner
+                continue
             was_up = time.monotonic() - self._up_since if self._up_since is not None else 0.0
             wait = backoff.next_wait(was_up=was_up)
             self.board.turn(State.WAITING, f"{reason}; trying again in {max(wait, 1):.0f} s")
             logger.info("%s: %s; trying again in %.1f s", self.plan.device.name, reason, wait)
-            await self._sleep(wait)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._woken()
 
     async def _serve_once(self) -> str | None:
         """Serve one link to its end; return why it ended, or None where trying again cannot help."""
         name = self.plan.device.name
         try:
-            await self.plan.kind.build(self.plan.device).serve(self._app, self._on_up)
-        except LinkLost as error:
+            if self._server is None:
+                self._server = self.plan.kind.build(self.plan.device)
+                self.board.counters = self._server.counters
+            await self._server.serve(self._app, self._on_up)
+        except (LinkLost, RemoteProtocolError) as error:
             return str(error)
         except ConfigError as error:
             logger.error("%s: %s", name, error)  # noqa: TRY400  (the person's mistake needs words, not a trace)
@@ -107,12 +120,9 @@ class Runner:
             return f"an error in the transport itself: {type(error).__name__}: {error}"
         return "the connection was closed"
 
-    async def _sleep(self, seconds: float) -> None:
+    async def _woken(self) -> None:
         self._wake.clear()
-        try:
-            await asyncio.wait_for(self._wake.wait(), seconds)
-        except TimeoutError:
-            return
+        await self._wake.wait()
 
     def _on_up(self) -> None:
         self._up_since = time.monotonic()
@@ -153,8 +163,12 @@ class Runner:
             self.observe(name, "refused", event, refusal)
             logger.info("%s: not transmitted: %s", name, refusal)
             return refusal
-        await send(event)
         self.gate.passed(event, now)
+        try:
+            await send(event)
+        except LocalProtocolError:
+            self.gate.take_back()
+            raise
         self.board.sent += 1
         self.observe(name, "sent", event, "")
         return ""
@@ -165,19 +179,26 @@ class Runner:
 
     async def _serve_channel(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send what others put on the channel ``device.<name>``."""
-        mailbox, layer = Mailbox.behind(receive), self.layer
-        if mailbox is None or layer is None or not hasattr(layer, "attach"):
+        mailbox, channel = Mailbox.behind(receive), f"device.{self.plan.device.name}"
+        if mailbox is None or self.layer is None:
             return
-        layer.attach(f"device.{self.plan.device.name}", mailbox)
+        if isinstance(self.layer, AttachableLayer):
+            self.layer.attach(channel, mailbox)
+            let_go: Callable[[], object] = functools.partial(self.layer.detach, channel)
+        else:
+            let_go = asyncio.create_task(_pump(self.layer, channel, mailbox), name=f"edge-{channel}").cancel
         try:
-            while True:
-                lane, event = await mailbox.next()
-                if lane is Lane.LAYER:
-                    await self._send_for_others(scope, send, event)
-                elif event["type"].endswith(".disconnect"):
-                    return
+            await self._send_what_comes(mailbox, scope, send)
         finally:
-            layer.detach(f"device.{self.plan.device.name}")
+            let_go()
+
+    async def _send_what_comes(self, mailbox: Mailbox, scope: Scope, send: Send) -> None:
+        while True:
+            lane, event = await mailbox.next()
+            if lane is Lane.LAYER:
+                await self._send_for_others(scope, send, event)
+            elif event["type"].endswith(".disconnect"):
+                return
 
     async def _send_for_others(self, scope: Scope, send: Send, event: Event) -> None:
         """Send; what another's event has wrong is told to the log, and does not end the channel."""
@@ -189,3 +210,13 @@ class Runner:
             await send(event)
         except LocalProtocolError as error:
             logger.warning("%s: an event on the channel cannot be sent: %s", name, error)
+
+
+async def _pump(layer: ChannelLayer, channel: str, mailbox: Mailbox) -> None:
+    """Carry a third party's layer into the mailbox; while it is away the device lives on."""
+    while True:
+        try:
+            await mailbox.put(await layer.receive(channel), Lane.LAYER)
+        except Exception:  # whatever another's layer raises
+            logger.exception("%s: the channel layer failed; asked again in %g s", channel, LAYER_RETRY)
+            await asyncio.sleep(LAYER_RETRY)

@@ -1,11 +1,11 @@
 """What runs, as a person is told: one frozen value per device, and the live counters behind it.
 
-What is observed is never a wish: nothing here is written to the database. A `DeviceBoard` is written by one runner, on the
-loop, and read by whoever wants to know; reading makes a `DeviceStatus`, which is plain and safe to hand on.
+What is observed is never a wish: nothing here is written to the database. A `DeviceBoard` is written by one runner, on
+the loop, and read by whoever wants to know; reading makes a `DeviceStatus`, which is plain and safe to hand on.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
@@ -49,10 +49,35 @@ class DeviceStatus:
     refusal: str  # why the last one was
     last_heard: float | None  # seconds since the epoch
     routes: tuple[RouteStatus, ...]
+    counters: dict[str, int] = field(default_factory=dict)  # what the protocol counted and did not pass on, as noise
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
         return {**asdict(self), "state": self.state.value, "routes": [asdict(route) for route in self.routes]}
+
+
+RECENT = 90.0  # seconds for which a fault is told in words, longer than any wait after one; then it is but a number
+
+
+@dataclass(slots=True)
+class Faults:
+    """What one consumer raised: how often, and in words the latest."""
+
+    count: int = 0
+    latest: str = ""
+    at: float = 0.0  # monotonic seconds
+
+    def add(self, error: BaseException) -> None:
+        """Count an error."""
+        self.count += 1
+        self.at = time.monotonic()
+        when = time.strftime("%H:%M:%S", time.gmtime())
+        what = f"{type(error).__name__}: {error}".replace("\n", " ")[:200]
+        self.latest = f"raised {what} (at {when} UTC, {self.count} in all)"
+
+    def recent(self) -> str:
+        """Return the latest fault in words, or nothing where it is longer ago than `RECENT`."""
+        return self.latest if self.count and time.monotonic() - self.at < RECENT else ""
 
 
 @dataclass(slots=True)
@@ -72,6 +97,7 @@ class DeviceBoard:
     refusal: str = ""
     last_heard: float | None = None
     routes: Callable[[], tuple[RouteStatus, ...]] = field(default=tuple)
+    counters: Callable[[], Mapping[str, int]] = field(default=dict)
 
     def turn(self, state: State, text: str) -> None:
         """Enter a state, and say in plain words what it means."""
@@ -90,6 +116,12 @@ class DeviceBoard:
         self.refused += 1
         self.refusal = reason
 
+    def go_on_from(self, old: "DeviceBoard") -> None:
+        """Begin where the device's board before this one ended."""
+        self.state, self.text, self.since = old.state, old.text, old.since
+        self.heard, self.sent, self.last_heard = old.heard, old.sent, old.last_heard
+        self.refused, self.refusal = old.refused, old.refusal
+
     def read(self) -> DeviceStatus:
         """Return what is so now."""
         return DeviceStatus(
@@ -105,4 +137,5 @@ class DeviceBoard:
             refusal=self.refusal,
             last_heard=self.last_heard,
             routes=self.routes(),
+            counters=dict(self.counters()),
         )

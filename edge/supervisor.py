@@ -1,16 +1,19 @@
 """What is wanted, compared with what runs: started, stopped or left alone, by value.
 
-`Supervisor.apply` takes a `Desired`. A device whose wish is equal is not touched; one whose routes alone differ keeps its
-link. What cannot work is shown as failed, with the reason, and harms nobody else.
+`Supervisor.apply` takes a `Desired`. A device whose wish is equal is not touched; one whose routes alone differ keeps
+its link. What cannot work is shown as failed, with the reason, and harms nobody else.
+
+The routes of a device that is taken out or switched off are told GOING_AWAY (1001), those of one that begins again with
+other settings, or with the box, RESTART (1012).
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from edge import registry
-from edge.asgi import App, Event
+from edge.asgi import Event
 from edge.desired import Desired, DeviceWish, RouteWish, device_problems, mask, route_problems
 from edge.errors import ConfigError, LinkLost
 from edge.fanout import Leg
@@ -20,11 +23,14 @@ from edge.legs import build_app
 from edge.matching import matcher, topic_filter
 from edge.options import parse_options
 from edge.runner import DevicePlan, Observer, Runner
+from edge.spec import CloseCode
 from edge.status import DeviceBoard, DeviceStatus, State
 
 logger = logging.getLogger("edge.supervisor")
 
 STOP_TIMEOUT = 10.0  # seconds for all devices to end
+
+States = Mapping[str, dict[str, Any]]  # scope["state"] by device: what consumers keep there is theirs to know
 
 
 class Supervisor:
@@ -40,32 +46,33 @@ class Supervisor:
         self.layer = layer
         self.observe = observe
         self.on_change = on_change
-        self._desired = Desired()
+        self._wanted: dict[str, DeviceWish] = {}
         self._runners: dict[str, Runner] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._boards: dict[str, DeviceBoard] = {}
-        self._states: dict[str, dict[str, Any]] = {}  # scope["state"] by device: outlives links and changes of options
+        self._states: dict[str, dict[str, Any]] = {}  # outlives links and changes of options
         self._applying = asyncio.Lock()
 
     async def apply(self, desired: Desired) -> None:
-        """Start what is new, stop what is gone, change what differs."""
+        """Start what is new, stop what is gone, change what differs. Never raises for what a person wished."""
         async with self._applying:
-            # Consumers are imported here, which may take a while and run anybody's code: off the loop.
-            plans = await asyncio.to_thread(self._plan, desired)
-            old, self._desired = self._desired, desired
-            changed = _changed(old, desired)
-            await self._stop([name for name in self._tasks if name in changed or name not in plans])
-            for name in [name for name in self._boards if name not in {device.name for device in desired.devices}]:
+            wanted = _first_of_each_name(desired.devices)
+            states = {name: self._states.get(name, {}) for name in wanted}
+            # Consumers are imported here, which may take a while and run anybody's code: off the loop, and given
+            # nothing of ours but values that the loop does not read meanwhile.
+            plans = await asyncio.to_thread(make_plans, desired, states)
+            before, self._wanted, self._states = self._wanted, wanted, states
+            await self._stop_what_differs(before, plans)
+            for name in [name for name in self._boards if name not in wanted]:
                 del self._boards[name]
-                self._states.pop(name, None)
-            for device in desired.devices:
-                self._settle(device, plans.get(device.name))
+            for device in wanted.values():
+                self._settle(device, plans.get(device.name, ""))
         self.on_change()
 
     def status(self) -> tuple[DeviceStatus, ...]:
         """Return each device's state, in the order in which they are wanted."""
         boards = dict(self._boards)
-        return tuple(boards[device.name].read() for device in self._desired.devices if device.name in boards)
+        return tuple(boards[name].read() for name in self._wanted if name in boards)
 
     def wake(self, name: str) -> None:
         """Let a waiting device try at once."""
@@ -73,7 +80,11 @@ class Supervisor:
             runner.wake()
 
     async def transmit(self, name: str, event: Event) -> str:
-        """Send through a device's gate; return why it was refused, or nothing. ConfigError for a name that is not there."""
+        """Send through a device's gate; return why it was refused, or nothing.
+
+        Raises ConfigError for a name that is not there, LinkLost for a device that is down, LocalProtocolError for an
+        event that cannot be sent.
+        """
         if name not in self._boards:
             raise ConfigError(f"there is no device {name!r}; there are {', '.join(self._boards) or 'none'}")
         if name not in self._runners:
@@ -83,27 +94,28 @@ class Supervisor:
     async def stop(self) -> None:
         """Stop every device, within `STOP_TIMEOUT` seconds."""
         async with self._applying:
-            await self._stop(list(self._tasks))
+            await self._stop(dict.fromkeys(self._tasks, (CloseCode.RESTART, "the box is stopping")))
 
-    def _settle(self, device: DeviceWish, plan: DevicePlan | str | None) -> None:
-        """Bring one device to what is wanted of it."""
-        board = self._boards.setdefault(
-            device.name, DeviceBoard(device.name, device.kind, mask(device.link), self.on_change)
-        )
-        board.kind, board.link = device.kind, mask(device.link)
-        if plan is None or isinstance(plan, str):
-            board.routes = tuple
-            board.turn(*((State.FAILED, plan) if plan else (State.STOPPED, "switched off")))
-        elif device.name in self._runners:
-            self._runners[device.name].update_legs(plan.legs)
-        else:
-            runner = self._runners[device.name] = Runner(plan, board, layer=self.layer, observe=self.observe)
-            self._tasks[device.name] = asyncio.create_task(runner.run(), name=f"edge-device-{device.name}")
+    async def _stop_what_differs(self, before: Mapping[str, DeviceWish], plans: "Plans") -> None:
+        reasons: dict[str, tuple[CloseCode, str]] = {}
+        for name in self._tasks:
+            wish, plan = self._wanted.get(name), plans.get(name)
+            if wish is None:
+                reasons[name] = CloseCode.GOING_AWAY, "the device was taken out"
+            elif not wish.enabled:
+                reasons[name] = CloseCode.GOING_AWAY, "the device was switched off"
+            elif not isinstance(plan, DevicePlan):
+                reasons[name] = CloseCode.GOING_AWAY, "the device cannot run any more"
+            elif wish != before.get(name):
+                reasons[name] = CloseCode.RESTART, "the device's settings were changed"
+        await self._stop(reasons)
 
-    async def _stop(self, names: list[str]) -> None:
-        tasks = [self._tasks.pop(name) for name in names]
-        for name in names:
-            self._runners.pop(name, None)
+    async def _stop(self, reasons: Mapping[str, tuple[CloseCode, str]]) -> None:
+        """Stop these devices, all at once; what does not end in time is left behind, and told."""
+        tasks = [self._tasks.pop(name) for name in reasons]
+        for name, (code, reason) in reasons.items():
+            self._runners.pop(name).farewell(code, reason)
+            self._boards[name].turn(State.STOPPED, reason)
         for task in tasks:
             task.cancel()
         if tasks:
@@ -111,38 +123,81 @@ class Supervisor:
             for task in late:
                 logger.error("%s did not stop within %g s and was left behind", task.get_name(), STOP_TIMEOUT)
 
-    def _plan(self, desired: Desired) -> dict[str, DevicePlan | str]:
-        """Plan each enabled device: what to run, or in plain words why it cannot."""
-        return {device.name: self._plan_device(device, desired) for device in desired.devices if device.enabled}
+    def _settle(self, device: DeviceWish, plan: "DevicePlan | str") -> None:
+        """Bring one device to what is wanted of it."""
+        name = device.name
+        if isinstance(plan, DevicePlan) and name in self._runners:
+            self._runners[name].update_legs(plan.legs)
+            return
+        # A new board for each runner: one that was left behind may still write on its own. The counts go on.
+        board = DeviceBoard(name, device.kind, mask(device.link), self.on_change)
+        if old := self._boards.get(name):
+            board.go_on_from(old)
+        self._boards[name] = board
+        if isinstance(plan, DevicePlan):
+            runner = self._runners[name] = Runner(plan, board, layer=self.layer, observe=self.observe)
+            task = self._tasks[name] = asyncio.create_task(runner.run(), name=f"edge-device-{name}")
+            task.add_done_callback(lambda done: self._look_after(done, board))
+        else:
+            board.turn(*((State.FAILED, plan) if plan else (State.STOPPED, "switched off")))
 
-    def _plan_device(self, device: DeviceWish, desired: Desired) -> DevicePlan | str:
-        others = [other for other in desired.devices if other is not device]
-        earlier = others[: desired.devices.index(device)]  # of two that want one port, the first gets it
-        if problems := device_problems(device, earlier):
-            return "; ".join(f"{problem.field}: {problem.message}" for problem in problems)
-        kind = registry.kind(device.kind)
-        options = parse_options(kind.options_type(), device.options, where=device.name)
-        state = self._states.setdefault(device.name, {})
-        return DevicePlan(
-            device=registry.Device(name=device.name, link=device.link, options=options, state=state),
-            kind=kind,
-            shown_link=mask(device.link),
-            licence=_licence(device, options),
-            legs=tuple(_plan_leg(route, kind.scope_type, desired.devices) for route in desired.routes_of(device.name)),
-        )
-
-
-def _by_name(desired: Desired) -> Mapping[str, DeviceWish]:
-    return {device.name: device for device in desired.devices}
-
-
-def _changed(old: Desired, new: Desired) -> set[str]:
-    """Name the devices whose own wish differs."""
-    before, after = _by_name(old), _by_name(new)
-    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    def _look_after(self, task: "asyncio.Task[None]", board: DeviceBoard) -> None:
+        """Show a runner that died of a bug in itself; one that was cancelled ended as it should."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("%s died", task.get_name(), exc_info=error)
+            board.turn(State.FAILED, f"an error in Edge itself: {type(error).__name__}: {error}")
 
 
-def _licence(device: DeviceWish, options: Any) -> Licence:
+Plans = Mapping[str, DevicePlan | str]  # by device: what to run, or in plain words why it cannot; none if switched off
+
+
+def make_plans(desired: Desired, states: States) -> Plans:
+    """Plan each enabled device. Pure but for what it imports: it may run in any thread."""
+    wanted = _first_of_each_name(desired.devices)
+    plans: dict[str, DevicePlan | str] = {}
+    earlier: list[DeviceWish] = []  # of two that want one port, the first gets it
+    for device in wanted.values():
+        if device.enabled:
+            plans[device.name] = _fenced_plan(device, earlier, desired, states[device.name])
+        earlier.append(device)
+    return plans
+
+
+def _first_of_each_name(devices: Iterable[DeviceWish]) -> dict[str, DeviceWish]:
+    wanted: dict[str, DeviceWish] = {}
+    for device in devices:
+        if wanted.setdefault(device.name, device) is not device:
+            logger.error("two devices are called %r; the second is left out", device.name)
+    return wanted
+
+
+def _fenced_plan(
+    device: DeviceWish, earlier: list[DeviceWish], desired: Desired, state: dict[str, Any]
+) -> DevicePlan | str:
+    try:
+        return _plan_device(device, earlier, desired, state)
+    except Exception as error:  # the fence: a kind that is not sound fails alone
+        logger.exception("%s cannot be planned", device.name)
+        return f"an error in the kind {device.kind}: {type(error).__name__}: {error}"
+
+
+def _plan_device(
+    device: DeviceWish, earlier: list[DeviceWish], desired: Desired, state: dict[str, Any]
+) -> DevicePlan | str:
+    if problems := device_problems(device, earlier):
+        return "; ".join(f"{problem.field}: {problem.message}" for problem in problems)
+    kind = registry.kind(device.kind)
+    registry.import_string(kind.builder)  # here, where it may take its time
+    options = parse_options(kind.options_type(), device.options, where=device.name)
+    return DevicePlan(
+        device=registry.Device(name=device.name, link=device.link, options=options, state=state),
+        kind=kind,
+        licence=_licence(device, options),
+        legs=tuple(_fenced_leg(route, kind.scope_type, desired.devices) for route in desired.routes_of(device.name)),
+    )
+
+
+def _licence(device: DeviceWish, options: Any) -> Licence:  # Any: each kind has its own options type
     return Licence(
         device=device.name,
         allowed=device.transmit,
@@ -154,21 +209,28 @@ def _licence(device: DeviceWish, options: Any) -> Licence:
     )
 
 
-def _plan_leg(route: RouteWish, scope_type: str, devices: tuple[DeviceWish, ...]) -> Leg:
-    key = (route.consumer, route.match, repr(sorted(route.options.items())))
-    if problems := route_problems(route, devices):
+def _fenced_leg(route: RouteWish, scope_type: str, devices: tuple[DeviceWish, ...]) -> Leg:
+    try:
+        problems = route_problems(route, devices)
         text = "; ".join(f"{problem.field}: {problem.message}" for problem in problems)
-        return Leg(key=key, app=_nobody, consumer=route.consumer, match=route.match, problem=text)
+        return _problem_leg(route, text) if text else _plan_leg(route, scope_type)
+    except Exception as error:  # the fence: a consumer that cannot be made fails alone
+        logger.exception("%s: %s cannot be made", route.device, route.consumer)
+        return _problem_leg(route, f"an error in the consumer: {type(error).__name__}: {error}")
+
+
+def _problem_leg(route: RouteWish, text: str) -> Leg:
+    return Leg(key=(*_key(route), text), app=_nobody, consumer=route.consumer, match=route.match, problem=text)
+
+
+def _plan_leg(route: RouteWish, scope_type: str) -> Leg:
     app = build_app(route.consumer, scope_type, route.options, route.match)
     if scope_type != "mqtt":
-        return Leg(key=key, app=app, consumer=route.consumer, match=route.match, wants=matcher(scope_type, route.match))
-    return _plan_topic_leg(route, key, app)
-
-
-def _plan_topic_leg(route: RouteWish, key: object, app: App) -> Leg:
+        wants = matcher(scope_type, route.match)
+        return Leg(key=_key(route), app=app, consumer=route.consumer, match=route.match, wants=wants)
     filter_ = topic_filter(route.match)
     return Leg(
-        key=key,
+        key=_key(route),
         app=app,
         consumer=route.consumer,
         match=route.match,
@@ -177,6 +239,12 @@ def _plan_topic_leg(route: RouteWish, key: object, app: App) -> Leg:
         first=({"type": "mqtt.subscribe", "topic": filter_.subscription, "qos": 1},),
         last=({"type": "mqtt.unsubscribe", "topic": filter_.subscription},),
     )
+
+
+def _key(route: RouteWish) -> tuple[str, ...]:
+    """Return what makes two routes of a device the same."""
+    options = route.options
+    return route.consumer, route.match, repr(sorted(options.items()) if isinstance(options, Mapping) else options)
 
 
 async def _nobody(*_: object) -> None:

@@ -16,9 +16,7 @@ UI, NO_LAYER_3 = 0x03, 0xF0  # control and PID of an APRS packet (APRS 1.0.1, ch
 def build(device: Device) -> StreamServer:
     """Build the server of an APRS feed."""
     options: AprsOptions = device.options
-    return StreamServer(
-        device, lambda: AprsSession(options.callsign, options.path), link=device.link, baud=options.baud
-    )
+    return StreamServer(device, lambda: AprsSession(options.callsign, options.path), baud=options.baud)
 
 
 class AprsSession:
@@ -52,11 +50,12 @@ class AprsSession:
         return events
 
     def send(self, event: Mapping[str, Any]) -> bytes:
-        """Return the KISS frame of ``info`` or ``packet``, to our to-call and by the device's path unless it says otherwise."""
-        info = event["info"] if "info" in event else _encode(event.get("packet"))
+        """Return the KISS frame of ``info`` or ``packet``, to our to-call and by the device's path if it names none."""
+        info = event["info"] if event.get("info") is not None else _encode(event.get("packet"))
         via = event["via"] if event.get("via") is not None else self.path
         destination = event.get("destination") or TO_CALL
-        return self._ax25.send({**event, "info": info, "destination": destination, "via": via})
+        # raw is no field of aprs.send, and would pass by what was encoded here.
+        return self._ax25.send({**event, "info": info, "destination": destination, "via": via, "raw": None})
 
     def counters(self) -> Mapping[str, int]:
         """Return what was not passed on, by why."""
@@ -64,14 +63,18 @@ class AprsSession:
 
 
 def _encode(packet: Mapping[str, Any] | None) -> bytes:
-    """Encode the four packets that `edge.spec.aprs` sends."""
-    if not packet:
-        raise LocalProtocolError("aprs.send takes info or packet")
+    """Encode the packets that `edge.spec.aprs` sends."""
+    if not packet or not isinstance(packet, Mapping):
+        raise LocalProtocolError("aprs.send takes info, or packet with its fields by name")
+    encode = _ENCODERS.get(str(packet.get("format")))
+    if encode is None:
+        known = ", ".join(_ENCODERS)
+        raise LocalProtocolError(f"aprs.send: expected a format of {known}; got {packet.get('format')!r:.80}")
     try:
-        return _ENCODERS[packet["format"]](packet)
+        return encode(packet)
     except KeyError as error:
-        raise LocalProtocolError(f"aprs.send: packet needs {error}; it can be {', '.join(_ENCODERS)}") from error
-    except (ValueError, TypeError) as error:
+        raise LocalProtocolError(f"aprs.send: a packet of format {packet['format']} needs {error}") from error
+    except (ValueError, TypeError, AttributeError) as error:
         raise LocalProtocolError(f"aprs.send: {error}") from error
 
 

@@ -9,14 +9,13 @@ from typing import Any
 from edge.errors import LocalProtocolError
 from edge.registry import Device
 from transports.codecs import ax25, kiss
-from transports.options import Ax25Options
 from transports.stream import StreamServer
 
 
 def build(device: Device) -> StreamServer:
     """Build the server of a TNC."""
-    options: Ax25Options = device.options
-    return StreamServer(device, lambda: Ax25Session(options.callsign), link=device.link, baud=options.baud)
+    options = device.options  # `transports.options.Ax25Options`, as the catalog says
+    return StreamServer(device, lambda: Ax25Session(options.callsign), baud=options.baud)
 
 
 class Ax25Session:
@@ -65,11 +64,11 @@ class Ax25Session:
 
     def send(self, event: Mapping[str, Any]) -> bytes:
         """Return the KISS frame of a UI frame, or of ``raw``."""
-        port = event.get("port", 0)
         try:
-            payload = event["raw"] if "raw" in event else ax25.encode(self._frame(event))
-            return kiss.encode(kiss.KissFrame(port=port, command=kiss.Command.DATA, data=payload))
-        except ValueError as error:
+            raw = event.get("raw")
+            payload = ax25.encode(self._frame(event)) if raw is None else _whole(raw)
+            return kiss.encode(kiss.KissFrame(port=event.get("port") or 0, command=kiss.Command.DATA, data=payload))
+        except (ValueError, TypeError) as error:
             raise LocalProtocolError(f"{event['type']}: {error}") from error
 
     def counters(self) -> Mapping[str, int]:
@@ -88,9 +87,22 @@ class Ax25Session:
             raise ValueError("no source: set the device's callsign, or give one")
         if not event.get("destination"):
             raise ValueError("no destination")
-        return ax25.Frame.ui(
-            source=source,
-            destination=event["destination"],
-            path=event.get("via") or (),
-            info=bytes(event.get("info") or b""),
-        )
+        via = event.get("via") or ()
+        if not isinstance(via, list | tuple):
+            raise TypeError(f"via: expected a list of addresses; got {via!r:.80}")
+        info = _bytes("info", event.get("info") or b"")
+        return ax25.Frame.ui(source=source, destination=event["destination"], path=via, info=info)
+
+
+def _whole(raw: object) -> bytes:
+    frame = _bytes("raw", raw)
+    if not 0 < len(frame) < kiss.MAX_FRAME:
+        raise ValueError(f"raw: expected a frame of 1 to {kiss.MAX_FRAME - 1} bytes; got {len(frame)}")
+    return frame
+
+
+def _bytes(name: str, value: object) -> bytes:
+    """Return bytes as they are: ``bytes(5)`` would be five zeros, and sent."""
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise TypeError(f"{name}: expected bytes; got {type(value).__name__}")
+    return bytes(value)

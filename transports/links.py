@@ -1,15 +1,18 @@
 """Links: bytes both ways, no protocol. `open_link` knows ``serial://``, ``tcp://`` and ``memory://``.
 
-A link calls `Receiver.received` from the loop with what each read gave, and `Receiver.lost` once when it is gone. `Link.write` takes
-bytes and raises LinkLost on a link that is gone, where asyncio's own transports keep silent; `Link.drain` waits while the other side does not take them.
+A link calls `Receiver.received` from the loop with what each read gave, and `Receiver.lost` once when it is gone.
+`Link.write` takes bytes and raises LinkLost on a link that is gone, where asyncio's own transports keep silent;
+`Link.drain` waits while the other side does not take them.
 
-pyserial-asyncio 0.6 is sound if it is held right: the port is opened off the loop (opening may block), exclusively, its write
-buffer is small (a TNC that does not read must be noticed, not fed), and a close that does not end is aborted after a deadline.
+pyserial-asyncio 0.6 is sound if it is held right: the port is opened off the loop (opening may block), exclusively; its
+write buffer is small (a TNC that does not read must be noticed, not fed); and it is only ever aborted, never closed,
+for both end with a tcdrain, which would block the loop on a port that takes nothing (`Link.close`).
 """
 
 import asyncio
 import contextlib
 import errno
+import re
 import socket
 import termios
 from typing import Any, Protocol
@@ -23,6 +26,7 @@ from edge.errors import ConfigError, LinkLost
 OPEN_TIMEOUT = 10.0  # seconds; a port that cannot be opened by then is treated as not there
 DRAIN_TIMEOUT = 30.0  # seconds that the far side may take nothing before the link counts as dead
 CLOSE_TIMEOUT = 1.0  # seconds for what is still to be written
+CLOSE_POLL = 0.02  # seconds between looks at what a closing port has still to write; no event tells
 WRITE_LIMIT = 1024  # bytes waiting to be written before `drain` waits: about a second at 9600 Bd
 
 
@@ -45,24 +49,28 @@ class Link(asyncio.Protocol):
         self._receiver = receiver
         # Any: asyncio's, pyserial-asyncio's and our own memory transports, alike in what is used here.
         self._transport: Any = None
+        self._written = 0  # bytes, ever
+        self._aborted = False
         self._writable: asyncio.Future[None] | None = None
         self._gone = asyncio.get_running_loop().create_future()
 
     def write(self, data: bytes) -> None:
-        """Write; raises LinkLost where the link is gone."""
-        if self.reason or self._transport is None:
-            raise LinkLost(f"{self.name}: {self.reason or 'not open'}")
+        """Write; raises LinkLost where the link is gone. Writes whole: who writes much at once has to `drain`."""
+        if self.reason or self._transport.is_closing():
+            raise LinkLost(f"{self.name}: {self.reason or 'closing'}")
+        self._written += len(data)
         self._transport.write(data)
 
     async def drain(self) -> None:
-        """Wait while more than `WRITE_LIMIT` bytes wait to be written; LinkLost after `DRAIN_TIMEOUT` seconds."""
-        if self._writable is None:
-            return
-        try:
-            await asyncio.wait_for(asyncio.shield(self._writable), DRAIN_TIMEOUT)
-        except TimeoutError:
-            self._abort(f"took nothing for {DRAIN_TIMEOUT:g} s")
-            raise LinkLost(f"{self.name}: {self.reason}") from None
+        """Wait while more than `WRITE_LIMIT` bytes wait to be written.
+
+        LinkLost after `DRAIN_TIMEOUT` seconds in which the far side took none of them; a slow one is waited for.
+        """
+        while self._writable is not None and not self.reason:
+            before = self._taken()
+            await asyncio.wait([self._writable], timeout=DRAIN_TIMEOUT)
+            if self._writable is not None and not self.reason and self._taken() <= before:
+                self.abort(f"took nothing for {DRAIN_TIMEOUT:g} s")
         if self.reason:
             raise LinkLost(f"{self.name}: {self.reason}")
 
@@ -79,23 +87,47 @@ class Link(asyncio.Protocol):
     async def close(self) -> None:
         """Close after what is to be written; abort after `CLOSE_TIMEOUT` seconds."""
         if not self.reason:
-            self._transport.close()
-            await asyncio.wait([self._gone], timeout=CLOSE_TIMEOUT)
+            await self._flush()
         if not self._gone.done():
-            self._abort("closed")
+            self.abort("closed")
             await asyncio.wait([self._gone], timeout=CLOSE_TIMEOUT)
 
-    def _abort(self, reason: str) -> None:
+    def abort(self, reason: str) -> None:
+        """Let go of the link at once, and of what is to be written."""
         self.reason = self.reason or reason
-        port = self._transport.get_extra_info("serial")
-        if port is not None:
-            # pyserial-asyncio ends with a tcdrain, which would block the loop on a port that takes nothing.
+        if self._gone.done() or self._aborted or self._is_ending():
+            return
+        self._aborted = True
+        if (port := self._port()) is not None:
+            # With an empty buffer neither pyserial-asyncio's tcdrain nor the kernel's close() has to wait.
             with contextlib.suppress(OSError, termios.error):
                 port.reset_output_buffer()
         self._transport.abort()
 
+    async def _flush(self) -> None:
+        """Wait until all is written, `CLOSE_TIMEOUT` seconds at most."""
+        if self._port() is None:
+            self._transport.close()
+            await asyncio.wait([self._gone], timeout=CLOSE_TIMEOUT)
+            return
+        with contextlib.suppress(TimeoutError, OSError):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                while not self.reason and (self._transport.get_write_buffer_size() or self._port().out_waiting):  # noqa: ASYNC110  (CLOSE_POLL)
+                    await asyncio.sleep(CLOSE_POLL)
+
+    def _is_ending(self) -> bool:
+        """Tell whether `connection_lost` is due in any case; pyserial-asyncio does not survive to be told twice."""
+        return self._transport.is_closing() and not self._transport.get_write_buffer_size()
+
+    def _port(self) -> Any:  # a serial.Serial, or None where the link is none or gone
+        return self._transport.get_extra_info("serial")
+
+    def _taken(self) -> int:
+        """Count the bytes that the far side, or the kernel for it, has taken."""
+        return self._written - int(self._transport.get_write_buffer_size())
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin; called by asyncio."""
+        """Begin; called by asyncio, for a serial port by its opener too."""
         self._transport = transport
         self._transport.set_write_buffer_limits(high=WRITE_LIMIT)
 
@@ -133,18 +165,19 @@ async def open_link(url: str, receiver: Receiver, *, baud: int = 9600) -> Link:
             return await opener(parts, receiver, baud)
     except TimeoutError:
         raise LinkLost(f"{_name(parts)} did not open within {OPEN_TIMEOUT:g} s") from None
+    except LinkLost:
+        raise
     except (OSError, termios.error) as error:
         raise _open_error(_name(parts), error) from error
+    except UnicodeError as error:  # a host name that cannot be one (RFC 3490)
+        raise ConfigError(f"{_name(parts)} names no host: {error}") from error
 
 
 def _name(parts: SplitResult) -> str:
-    return (
-        parts.path
-        if parts.scheme == "serial"
-        else f"{parts.hostname}:{parts.port}"
-        if parts.scheme == "tcp"
-        else parts.netloc
-    )
+    """Name what a link opens, for people: without user and password."""
+    if parts.scheme == "serial":
+        return parts.path
+    return f"{parts.hostname}:{parts.port}" if parts.scheme == "tcp" else f"memory://{parts.netloc}"
 
 
 async def _open_serial(parts: SplitResult, receiver: Receiver, baud: int) -> Link:
@@ -155,8 +188,10 @@ async def _open_serial(parts: SplitResult, receiver: Receiver, baud: int) -> Lin
     except asyncio.CancelledError:
         opening.add_done_callback(_close_late)  # it may open yet, and must not stay open
         raise
-    _, link = await serial_asyncio.connection_for_serial(loop, lambda: Link(receiver, parts.path), port)
-    return await _begun(link)
+    link = Link(receiver, parts.path)
+    # It announces itself only in the next turn of the loop, when what it reads first is on its way already.
+    link.connection_made(serial_asyncio.SerialTransport(loop, link, port))
+    return link
 
 
 def _close_late(opening: "asyncio.Future[serial.Serial]") -> None:
@@ -164,16 +199,10 @@ def _close_late(opening: "asyncio.Future[serial.Serial]") -> None:
         opening.result().close()
 
 
-async def _begun(link: Link) -> Link:
-    """Wait until a transport that announces itself by ``call_soon`` has done so."""
-    while link._transport is None:  # noqa: SLF001  (this module's own class)
-        await asyncio.sleep(0)
-    return link
-
-
 async def _open_tcp(parts: SplitResult, receiver: Receiver, baud: int) -> Link:  # noqa: ARG001  (one form for all openers)
     loop = asyncio.get_running_loop()
-    transport, link = await loop.create_connection(lambda: Link(receiver, _name(parts)), parts.hostname, parts.port)
+    host, port = parts.hostname or "", parts.port or 0
+    transport, link = await loop.create_connection(lambda: Link(receiver, _name(parts)), host, port)
     sock = transport.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a TNC that lost its power says no goodbye
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
@@ -182,29 +211,48 @@ async def _open_tcp(parts: SplitResult, receiver: Receiver, baud: int) -> Link: 
     return link
 
 
+_NOT_THERE = "{name} is not there (unplugged?)"
+_FORBIDDEN = "no permission to open {name}; add this program's user to the group that owns it (often dialout)"
+_IN_USE = "{name} is in use by another program"
+_OPEN_WORDS = {
+    errno.ENOENT: _NOT_THERE,
+    errno.ENODEV: _NOT_THERE,
+    errno.ENXIO: _NOT_THERE,
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
+    errno.EAGAIN: _IN_USE,
+    errno.EBUSY: _IN_USE,
+    errno.EIO: "{name} answers with an error (unplugged?)",
+    errno.ECONNREFUSED: "{name} refused the connection; does the program behind it run?",
+    errno.ENETUNREACH: "{name} cannot be reached: no network",
+    errno.EHOSTUNREACH: "{name} cannot be reached: no route to it",
+}
+_WRONG_WORDS = {
+    errno.ENOTTY: "{name} is not a serial port; expected something such as /dev/ttyUSB0",
+    errno.EISDIR: "{name} is a folder; expected a serial port such as /dev/ttyUSB0",
+}
+
+
 def _open_error(name: str, error: Exception) -> Exception:
     """Say in plain words why a link could not be opened."""
-    number = getattr(error, "errno", None)
-    words = {
-        errno.ENOENT: f"{name} is not there (unplugged?)",
-        errno.ENODEV: f"{name} is not there (unplugged?)",
-        errno.ENXIO: f"{name} is not there (unplugged?)",
-        errno.EACCES: f"no permission to open {name}; add this program's user to the group that owns it (often dialout)",
-        errno.EPERM: f"no permission to open {name}; add this program's user to the group that owns it (often dialout)",
-        errno.EAGAIN: f"{name} is in use by another program",
-        errno.EBUSY: f"{name} is in use by another program",
-        errno.EIO: f"{name} answers with an error (unplugged?)",
-        errno.ECONNREFUSED: f"{name} refused the connection; does the program behind it run?",
-        errno.ENETUNREACH: f"{name} cannot be reached: no network",
-        errno.EHOSTUNREACH: f"{name} cannot be reached: no route to it",
-    }
     if isinstance(error, socket.gaierror):
         return LinkLost(f"the name in {name} is not known")
-    if number is None and "25" in str(error) or number == errno.ENOTTY:
-        return ConfigError(f"{name} is not a serial port; expected something such as /dev/ttyUSB0")
-    if number == errno.EISDIR:
-        return ConfigError(f"{name} is a folder; expected a serial port such as /dev/ttyUSB0")
-    return LinkLost(words.get(number or 0, f"{name} cannot be opened: {error}"))
+    number = _errno(error)
+    if number in _WRONG_WORDS:
+        return ConfigError(_WRONG_WORDS[number].format(name=name))
+    return LinkLost(_OPEN_WORDS.get(number, f"{{name}} cannot be opened: {error}").format(name=name))
+
+
+def _errno(error: BaseException) -> int:
+    """Find the number of an error: pyserial hides some behind the error that it wraps, asyncio in a list of words."""
+    number = getattr(error, "errno", None)
+    if number is None and isinstance(error, termios.error):
+        number = error.args[0]
+    if number is None and isinstance(error.__context__, termios.error):
+        number = error.__context__.args[0]
+    if number is None and (found := re.search(r"\[Errno (\d+)\]", str(error))):
+        number = found[1]
+    return int(number or 0)
 
 
 def _lost_words(error: Exception) -> str:
@@ -216,7 +264,8 @@ def _lost_words(error: Exception) -> str:
 class MemoryPort:
     """The far end of ``memory://<name>``: what stands in for a TNC in a test, within one process.
 
-    Only one link is open at a time; ``written`` grows by what the link writes.
+    Only one link is open at a time. ``written`` grows by what the link writes, and what is fed to a link that does not
+    read waits here, both without bound: a test knows how much it wants.
     """
 
     ports: dict[str, "MemoryPort"] = {}  # noqa: RUF012  (the registry of open names)
@@ -242,7 +291,8 @@ class MemoryPort:
     def remove(self) -> None:
         """Take the port away: it cannot be opened any more."""
         self.lose()
-        self.ports.pop(self.name, None)
+        if self.ports.get(self.name) is self:
+            del self.ports[self.name]
 
 
 class _MemoryTransport(asyncio.Transport):
@@ -275,8 +325,14 @@ class _MemoryTransport(asyncio.Transport):
         if waiting:
             self.feed(bytes(waiting))
 
+    def is_closing(self) -> bool:
+        return self.port.transport is not self
+
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Take no note: memory takes everything at once."""
+
+    def get_write_buffer_size(self) -> int:
+        return 0
 
     def close(self) -> None:
         self.lose(None)

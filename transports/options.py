@@ -12,7 +12,12 @@ class SerialOptions:
     """A serial line without protocol."""
 
     baud: int = option(
-        9600, label="Baud rate", help="As set on the device. Ignored over TCP.", unit="Bd", minimum=50, maximum=4_000_000
+        9600,
+        label="Baud rate",
+        help="As set on the device. Ignored over TCP.",
+        unit="Bd",
+        minimum=50,
+        maximum=4_000_000,
     )
     framing: str = option(
         "bytes",
@@ -33,16 +38,36 @@ class Ax25Options:
         maximum=9,
     )
     baud: int = option(
-        9600, label="Baud rate", help="Between this box and the TNC. Ignored over TCP.", unit="Bd", minimum=300, maximum=4_000_000
+        9600,
+        label="Baud rate",
+        help="Between this box and the TNC. Ignored over TCP.",
+        unit="Bd",
+        minimum=300,
+        maximum=4_000_000,
     )
     air_baud: int = option(
-        1200, label="Speed on the air", help="What the gate reckons air time with.", unit="Bd", minimum=45, maximum=1_000_000
+        1200,
+        label="Speed on the air",
+        help="What the gate reckons air time with.",
+        unit="Bd",
+        minimum=45,
+        maximum=1_000_000,
     )
     frames_per_minute: int = option(
-        20, label="Most frames a minute", help="The gate refuses what goes beyond.", unit="frames", minimum=1, maximum=600
+        20,
+        label="Most frames a minute",
+        help="The gate refuses what goes beyond.",
+        unit="frames",
+        minimum=1,
+        maximum=600,
     )
     duty_percent: int = option(
-        25, label="Most air time", help="Share of ten minutes that this station may transmit.", unit="%", minimum=1, maximum=100
+        25,
+        label="Most air time",
+        help="Share of ten minutes that this station may transmit.",
+        unit="%",
+        minimum=1,
+        maximum=100,
     )
 
 
@@ -65,12 +90,25 @@ class MqttOptions:
     username: str = option("", label="User name", maximum=255)
     password: str = option("", label="Password", maximum=255, secret=True)
     client_id: str = option(
-        "", label="Client id", help="Empty: made of the device's name. Two clients with one id throw each other out.", maximum=64
+        "",
+        label="Client id",
+        help="Empty: made of the device's name. Two clients with one id throw each other out.",
+        maximum=64,
     )
     protocol: str = option("5", label="MQTT version", choices=(("5", "5.0"), ("3.1.1", "3.1.1")))
     keepalive: int = option(
-        30, label="Keep alive", help="A dead connection is noticed within one and a half of it.", unit="s", minimum=5, maximum=3600
+        30,
+        label="Keep alive",
+        help="A dead connection is noticed within one and a half of it.",
+        unit="s",
+        minimum=5,
+        maximum=3600,
     )
     max_payload: int = option(
-        262_144, label="Largest payload", help="Larger messages are counted and dropped.", unit="bytes", minimum=128, maximum=16_777_216
+        262_144,
+        label="Largest payload",
+        help="Larger messages are counted and dropped.",
+        unit="bytes",
+        minimum=128,
+        maximum=16_777_216,
     )

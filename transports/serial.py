@@ -6,16 +6,16 @@ from typing import Any
 from edge.errors import LocalProtocolError
 from edge.registry import Device
 from transports.codecs import lines
-from transports.options import SerialOptions
 from transports.stream import StreamServer
 
 LINE_END = b"\r\n"  # what terminals and NMEA devices read
+MAX_SEND = 65_536  # bytes of one serial.send, as many as one serial.receive has; who sends more waits in between
 
 
 def build(device: Device) -> StreamServer:
     """Build the server of a serial line."""
-    options: SerialOptions = device.options
-    return StreamServer(device, lambda: SerialSession(options.framing), link=device.link, baud=options.baud)
+    options = device.options  # `transports.options.SerialOptions`, as the catalog says
+    return StreamServer(device, lambda: SerialSession(options.framing), baud=options.baud)
 
 
 class SerialSession:
@@ -43,9 +43,12 @@ class SerialSession:
         text, data = event.get("text"), event.get("bytes")
         if (text is None) == (data is None):
             raise LocalProtocolError("serial.send takes bytes or text, exactly one of the two")
-        if text is not None:
-            return str(text).encode() + (LINE_END if self.framing == "line" else b"")
-        return bytes(data or b"") + (LINE_END if self.framing == "line" else b"")
+        given = text.encode(errors="replace") if isinstance(text, str) else data
+        if not isinstance(given, bytes | bytearray | memoryview):
+            raise LocalProtocolError(f"serial.send takes bytes, or text as str; got {type(given).__name__}")
+        if len(given) > MAX_SEND:
+            raise LocalProtocolError(f"serial.send takes at most {MAX_SEND} bytes at once; got {len(given)}")
+        return bytes(given) + (LINE_END if self.framing == "line" else b"")
 
     def counters(self) -> Mapping[str, int]:
         """Return the lines that were too long."""
