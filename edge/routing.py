@@ -1,7 +1,8 @@
 """Routers: ASGI apps that find the app for a scope. Names and behaviour follow Django Channels 4.3.
 
-What matches nothing is refused in the protocol's own way (HTTP 404, a closed WebSocket), never with an exception: a
-stranger's URL is not an error of ours.
+A path that matches nothing is refused in the protocol's own way (HTTP 404, a closed WebSocket), never with an
+exception: a stranger's URL is not an error of ours. A scope type, channel or topic that has no app is a ValueError:
+that is a mistake in our own configuration.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edge.asgi import App, Event, Receive, Scope, Send
+from edge.errors import ConfigError
 from edge.topics import TopicFilter
 
 NOT_FOUND = 4404  # close code (RFC 6455, section 7.4.2: 4000 to 4999 are the application's)
@@ -36,10 +38,15 @@ class UrlPattern(Protocol):
     default_args: Mapping[str, Any]
 
 
+class _Unrouted(Exception):  # noqa: N818  (no error: the router above tries its next route)
+    """Nothing below an inner router matches."""
+
+
 class URLRouter:
     """Chooses by ``scope["path"]`` among Django's ``path()`` and ``re_path()``; the first match wins.
 
-    Puts ``args`` and ``kwargs`` into ``scope["url_route"]``. A router below a router sees what the outer one left over.
+    Puts ``args`` and ``kwargs`` into ``scope["url_route"]``. A router below a router sees what the outer one left over;
+    where nothing below it matches, the outer one tries its next route.
     """
 
     _path_routing = True
@@ -47,29 +54,36 @@ class URLRouter:
     def __init__(self, routes: Sequence[UrlPattern]) -> None:
         self.routes = list(routes)
         for route in self.routes:
+            if not hasattr(route, "callback"):
+                raise ConfigError(f"{route}: include() is not supported in URLRouter. Use nested URLRouters instead.")
             if getattr(route.callback, "_path_routing", False) and hasattr(route.pattern, "_is_endpoint"):
                 route.pattern = type(route.pattern)(str(route.pattern), name=route.pattern.name, is_endpoint=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the connection to the first app whose pattern matches; refuse it where none does."""
-        path = scope.get("path_remaining", _path_below_root(scope)).removeprefix("/")
+        is_inner = "path_remaining" in scope
+        path = (scope["path_remaining"] if is_inner else _path_below_root(scope)).removeprefix("/")
         for route in self.routes:
-            match = route.pattern.match(path)
-            if match is None:
+            if (match := route.pattern.match(path)) is None:
                 continue
-            remaining, args, kwargs = match
-            outer = scope.get("url_route", {"args": (), "kwargs": {}})
-            inner = {
-                **scope,
-                "path_remaining": remaining,
-                "url_route": {
-                    "args": (*outer["args"], *args),
-                    "kwargs": {**outer["kwargs"], **kwargs, **route.default_args},
-                },
-            }
-            await route.callback(inner, receive, send)
+            try:
+                await route.callback(_routed(scope, route, match), receive, send)
+            except _Unrouted:
+                continue
             return
+        if is_inner:
+            raise _Unrouted
         await refuse(scope, receive, send)
+
+
+def _routed(scope: Scope, route: UrlPattern, match: tuple[str, tuple[Any, ...], dict[str, Any]]) -> Scope:
+    remaining, args, kwargs = match
+    outer = scope.get("url_route", {"args": (), "kwargs": {}})
+    caught = {
+        "args": (*outer["args"], *args),
+        "kwargs": {**outer["kwargs"], **kwargs, **route.default_args},
+    }
+    return {**scope, "path_remaining": remaining, "url_route": caught}
 
 
 def _path_below_root(scope: Scope) -> str:
@@ -88,7 +102,8 @@ class ChannelNameRouter:
         """Hand the channel to its app; ValueError for one that has none."""
         if "channel" not in scope:
             raise ValueError(
-                "ChannelNameRouter got a scope without a 'channel' key. Did you make sure it's only being used for 'channel' type messages?"
+                "ChannelNameRouter got a scope without a 'channel' key. "
+                "Did you make sure it's only being used for 'channel' type messages?"
             )
         app = self.application_mapping.get(scope["channel"])
         if app is None:
@@ -105,12 +120,12 @@ class TopicRoute:
 
 
 def topic(filter_: str, app: App) -> TopicRoute:
-    """Route a topic filter, with named wildcards, to an app: ``topic("sensors/+room/temperature", Climate.as_asgi())``."""
+    """Route a topic filter, with named wildcards, to an app: ``topic("sensors/+room/in", Climate.as_asgi())``."""
     return TopicRoute(TopicFilter.parse(filter_), app)
 
 
 class TopicRouter:
-    """Chooses by ``scope["topic"]`` among `topic` routes; puts what the wildcards caught into ``scope["topic_route"]``."""
+    """Chooses by ``scope["topic"]`` among `topic` routes; ``scope["topic_route"]`` says what the wildcards caught."""
 
     def __init__(self, routes: Sequence[TopicRoute]) -> None:
         self.routes = list(routes)

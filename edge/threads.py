@@ -20,13 +20,21 @@ T = TypeVar("T")
 
 
 class StickyThread(Executor):
-    """One daemon thread with a queue, as an executor."""
+    """One daemon thread with a queue, as an executor. Work is submitted from the loop only."""
 
     def __init__(self, name: str) -> None:
         self.leases = 0
+        # Two counters with one writer each, the loop and the thread, need no lock.
+        self._submitted = 0
+        self._finished = 0
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
+
+    @property
+    def load(self) -> int:
+        """How many would have to be waited for: leases, and calls left behind by consumers that are gone."""
+        return self.leases + self._submitted - self._finished
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run a call on the thread, after those submitted before."""
@@ -34,14 +42,18 @@ class StickyThread(Executor):
 
         def work() -> None:
             if not future.set_running_or_notify_cancel():
+                self._finished += 1
                 return
             try:
                 result = fn(*args, **kwargs)
             except BaseException as error:  # noqa: BLE001  (an executor hands every exception to its future)
+                self._finished += 1  # before anybody hears of it, so that the thread counts as free by then
                 future.set_exception(error)
             else:
+                self._finished += 1
                 future.set_result(result)
 
+        self._submitted += 1
         self._work.put(work)
         return future
 
@@ -52,6 +64,7 @@ class StickyThread(Executor):
     def _run(self) -> None:
         while (work := self._work.get()) is not None:
             work()
+            del work  # an idle thread must not keep the last consumer alive
 
 
 class ThreadPool:
@@ -63,9 +76,9 @@ class ThreadPool:
         self._made = 0
 
     def lease(self) -> StickyThread:
-        """Return a thread of one's own, or beyond the limit the one with the fewest leases."""
-        thread = min(self._threads, key=lambda candidate: candidate.leases, default=None)
-        if thread is None or (thread.leases and len(self._threads) < self.limit):
+        """Return a thread of one's own, or beyond the limit the one with the least to do."""
+        thread = min(self._threads, key=lambda candidate: candidate.load, default=None)
+        if thread is None or (thread.load and len(self._threads) < self.limit):
             self._made += 1
             thread = StickyThread(f"edge-consumer-{self._made}")
             self._threads.append(thread)
@@ -73,12 +86,12 @@ class ThreadPool:
         return thread
 
     def release(self, thread: StickyThread) -> None:
-        """Give a thread back; a few idle ones are kept."""
+        """Give a thread back; a few idle ones are kept, and one that is still busy until nobody needs it."""
         thread.leases -= 1
-        idle = [candidate for candidate in self._threads if not candidate.leases]
-        if len(idle) > KEEP_IDLE and thread in idle:
-            self._threads.remove(thread)
-            thread.shutdown()
+        idle = [candidate for candidate in self._threads if not candidate.load]
+        for surplus in idle[KEEP_IDLE:]:
+            self._threads.remove(surplus)
+            surplus.shutdown()
 
     def __len__(self) -> int:
         return len(self._threads)

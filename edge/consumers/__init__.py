@@ -4,8 +4,8 @@
         def receive(self, text):
             self.send(text=text)
 
-Handlers take what they name (`edge.handlers`). ``connect`` comes first and ``disconnect`` last, each exactly once, whatever
-happens. ``X.as_asgi()`` is an ASGI app, and so is an instance.
+Handlers take what they name (`edge.handlers`). ``connect`` comes first and ``disconnect`` last, each exactly once,
+whatever happens. ``X.as_asgi()`` is an ASGI app, and so is an instance.
 
 * `base` what all consumers share: the loop, the ways out, the channel layer
 * `websocket` browsers and conversations

@@ -1,37 +1,42 @@
 """What every consumer shares: the loop over its events, the ways out, and the channel layer.
 
-One task per consumer. Under our own transports its events come straight out of the transport's mailbox; under any other
-ASGI server it awaits ``receive`` itself, until it asks for its `channel_name`: from then on one pump task carries the server's events into a
-mailbox, where the layer's messages join them.
+One task per consumer. Under our own transports its events come straight out of the transport's mailbox; under any
+other ASGI server it awaits ``receive`` itself, until a handler asks for its `channel_name`: from then on one pump task
+carries the server's events into a mailbox, where the layer's messages join them.
 
 **The ways out** all pass through `Consumer.__call__`: the peer leaves, a handler raises (code 1011, and the error goes
-on to the server), the box stops (1012), the link is lost (1006), the consumer stops itself. In each of them ``disconnect`` is called
-once, bounded by `GOODBYE` seconds, and every group is left.
+on to the server), the box stops (1012), the link is lost (1006), the consumer stops itself (1000). In each of them
+every group is left, and ``disconnect`` is called once if ``connect`` was, bounded by `GOODBYE` seconds. After a
+consumer's own ``close`` only ``disconnect`` comes: what the peer or the layer said meanwhile is not for it any more.
 """
 
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent import futures
 from typing import Any, ClassVar, TypeVar
 
-from asgiref.sync import SyncToAsync
+from asgiref.sync import SyncToAsync, iscoroutinefunction
 
 from edge import spec
 from edge.asgi import App, Event, Receive, Scope, Send
 from edge.errors import LinkLost
 from edge.exceptions import InvalidChannelLayerError, StopConsumer
-from edge.handlers import Call, compile_handler
-from edge.layers import DEFAULT, ChannelLayer, get_channel_layer
-from edge.mailbox import Lane, Mailbox
+from edge.handlers import Call, compile_handler, find_handler
+from edge.layers import DEFAULT, AttachableLayer, ChannelLayer, get_channel_layer
+from edge.mailbox import LAYER, TRANSPORT, Lane, Mailbox
 from edge.spec import CloseCode
 from edge.threads import StickyThread, pool
 
 logger = logging.getLogger("edge.consumers")
 
-GOODBYE = 5.0  # seconds that disconnect() may take on any way out
+GOODBYE = 5.0  # seconds that disconnect() may take on any way out, and as many for leaving the groups
+LAYER_RETRY = 1.0  # seconds before a third party's layer that failed is asked again
+MAX_REFUSED = 100  # types of layer messages, per class, whose refusal is logged; an unknown sender must not fill a disk
+NO_CODE = 1005  # the code of a WebSocket's end where the client gave none (RFC 6455, section 7.1.5)
 VERBS = ("connect", "receive", "disconnect")
+FRAMEWORK = ("edge.consumers.", "edge.http.")  # modules whose methods no layer message may call
 
 T = TypeVar("T")
 
@@ -53,48 +58,55 @@ class Consumer:
     handlers_are_async: ClassVar[bool]
 
     Options: ClassVar[type[Any] | None] = None  # what a route may set: a dataclass of `edge.options`
-    options: Any  # an instance of Options, which only the subclass knows
+    options: Any = None  # an instance of Options, which only the subclass knows
 
     scope: Scope
     base_send: Send
     channel_layer: ChannelLayer | None
+    _channel_name: str | None
+    _channel_open: bool
     _calls: ClassVar[dict[str, Call]] = {}
     _layer_calls: ClassVar[dict[str, Call]] = {}
+    _refused: ClassVar[set[str]] = set()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._calls = {}
-        cls._layer_calls = {}
+        cls._calls, cls._layer_calls, cls._refused = {}, {}, set()
         for verb in VERBS if cls.protocols else ():
-            function = getattr(cls, verb, None)
-            if function is None:
-                continue
             types = sorted(f"{protocol}.{verb}" for protocol in cls.protocols)
-            call = compile_handler(function, types, cls.positional.get(verb, ()))
-            cls._calls |= dict.fromkeys(types, call)
+            if (call := cls._compile(verb, types)) is not None:
+                cls._calls |= dict.fromkeys(types, call)
         for type_ in spec.event_types():
-            if (function := getattr(cls, type_.replace(".", "_"), None)) is not None:
-                cls._calls[type_] = compile_handler(function, [type_])
-        cls._check_colours()
+            if type_.endswith(VERBS) and (call := cls._compile(type_.replace(".", "_"), [type_])) is not None:
+                cls._calls[type_] = call
 
     def __init__(self, *_args: Any, options: Any = None, **_kwargs: Any) -> None:
         self.options = options if options is not None or self.Options is None else self.Options()
 
     @classmethod
-    def _check_colours(cls) -> None:
-        """Refuse an async handler where handlers run in a thread, and the other way round: neither would ever run."""
-        names = [name for name in vars(cls) if name in VERBS or "_" in name.strip("_")]
-        for name in names:
-            function = vars(cls)[name]
-            if not inspect.isfunction(function) or name.startswith("_"):
-                continue
-            is_handler = name in VERBS or name.replace("_", ".", 1) in spec.event_types()
-            if is_handler and inspect.iscoroutinefunction(function) is not cls.handlers_are_async:
-                have, need = ("a plain", "async") if cls.handlers_are_async else ("an async", "plain")
-                raise TypeError(
-                    f"{cls.__qualname__}.{name}() is {have} function; handlers of this class are {need} functions "
-                    f"({'Async…' if not cls.handlers_are_async else 'a consumer without Async'} is the class for the other kind)"
-                )
+    def _compile(cls, name: str, event_types: list[str]) -> Call | None:
+        """Compile the handler of this name; None where there is none, TypeError where it could never run."""
+        function = find_handler(cls, name)
+        if function is None:
+            return None
+        if cls._is_async(name) is not cls.handlers_are_async:
+            is_, need, other = (
+                ("a plain", "async", "without") if cls.handlers_are_async else ("an async", "plain", "with")
+            )
+            raise TypeError(
+                f"{cls.__qualname__}.{name}() is {is_} function; handlers of this class are {need} functions "
+                f"(for the other kind there is a class of the same name {other} Async)"
+            )
+        return compile_handler(function, event_types, cls.positional.get(name, ()))
+
+    @classmethod
+    def _is_async(cls, name: str) -> bool:
+        layer = inspect.getattr_static(cls, name)
+        if not cls.handlers_are_async:
+            return iscoroutinefunction(layer)
+        while layer is not None and not iscoroutinefunction(layer):
+            layer = getattr(layer, "__wrapped__", None)  # a plain decorator that hands on the coroutine is fine
+        return layer is not None
 
     @classmethod
     def as_asgi(cls, **initkwargs: Any) -> App:
@@ -111,33 +123,40 @@ class Consumer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, to its end: an ASGI app."""
         self._begin(scope, receive, send)
-        ending = self._ending(CloseCode.NORMAL, "the consumer stopped")
         try:
             if self.channel_layer is not None:
                 self._channel_name = await self.channel_layer.new_channel()
             ending = await self._serve()
         except StopConsumer:
-            pass
+            ending = self._ending(CloseCode.NORMAL, "the consumer stopped")
         except LinkLost as error:
             ending = self._ending(CloseCode.LINK_LOST, str(error))
         except asyncio.CancelledError:
-            ending = self._ending(CloseCode.RESTART, "the box is stopping")
+            await self._end_after_error(self._ending(CloseCode.RESTART, "the box is stopping"))
             raise
         except Exception as error:
             ending = self._ending(CloseCode.HANDLER_ERROR, f"{type(error).__name__} in a handler")
-            await self._close_after_error(CloseCode.HANDLER_ERROR)
+            try:
+                await self._close_after_error(CloseCode.HANDLER_ERROR)
+            finally:
+                await self._end_after_error(ending)
             raise
-        finally:
-            await self._end(ending)
+        await self._end(ending)
 
     @property
     def channel_name(self) -> str:
-        """This consumer's own channel; the first use opens it. Raises AttributeError where no layer is configured."""
+        """The name of this consumer's own channel, which the first use opens.
+
+        AttributeError where no layer is configured. RuntimeError where the first use is outside a handler, under a
+        foreign ASGI server: its ``receive`` is being awaited then, and cannot be by two.
+        """
         if self._channel_name is None:
             raise AttributeError(
                 f"no channel layer {self.channel_layer_alias!r} is configured, so there is no channel_name"
             )
         if not self._channel_open:
+            if self._listening:
+                raise RuntimeError("channel_name was used for the first time outside a handler; use it in connect()")
             self._channel_open = True
             self._on_loop(self._open_channel)
         return self._channel_name
@@ -145,7 +164,7 @@ class Consumer:
     @property
     def dropped(self) -> int:
         """How many events and messages this consumer was too slow for."""
-        return self._mailbox.dropped if self._mailbox else 0
+        return 0 if self._mailbox is None else self._mailbox.dropped
 
     def _begin(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
@@ -155,7 +174,10 @@ class Consumer:
         self._loop = asyncio.get_running_loop()
         self._pumps: list[asyncio.Task[None]] = []
         self._joined: list[str] = []
-        self._channel_name: str | None = None
+        self._connected = f"{scope['type']}.connect" not in spec.event_types()  # such a scope begins without one
+        self._closed = False  # by this consumer itself
+        self._listening = False  # to a foreign server
+        self._channel_name = None
         self._channel_open = False
         self.channel_layer = get_channel_layer(self.channel_layer_alias)
 
@@ -163,25 +185,51 @@ class Consumer:
         """Handle events until the last one, and return that."""
         while True:
             if self._mailbox is None:
-                event = await self._receive()
+                lane, event = TRANSPORT, await self._listen()
+            elif (found := self._mailbox.take()) is not None:
+                lane, event = found
             else:
-                lane, event = await self._mailbox.next()
-                if lane is Lane.LAYER:
-                    await self._handle_layer(event)
-                    continue
+                await self._mailbox.wait()
+                continue
+            if lane is LAYER:
+                if (call := self._layer_call(event)) is not None and not self._closed:
+                    await self._handle(call, event)
+                continue
             type_ = event.get("type", "")
             if type_.endswith(".disconnect"):
                 return event
             if type_.endswith(".connect"):
-                await self._join_groups()
-            await self._handle(self._call_for(type_), event)
+                await self._connect(event)
+            elif not self._closed:
+                await self._handle(self._call_for(type_), event)
 
-    async def _handle(self, call: Call, event: Event) -> None:
-        """Run one handler."""
+    async def _listen(self) -> Event:
+        """Await a foreign server's next event."""
+        self._listening = True
+        try:
+            return await self._receive()
+        except LinkLost:
+            raise
+        except OSError as error:
+            raise LinkLost(f"the peer is gone: {error}") from error
+        finally:
+            self._listening = False
+
+    async def _connect(self, event: Event) -> None:
+        for group in self.groups:
+            if self.channel_layer is None:
+                raise InvalidChannelLayerError("BACKEND is unconfigured or doesn't support groups")
+            self._joined.append(group)
+            await self.channel_layer.group_add(group, self.channel_name)
+        self._connected = True
+        await self._handle(self._call_for(event["type"]), event)
+
+    def _handle(self, call: Call, event: Event) -> Awaitable[Any]:
+        """Run one handler; what it returns is of no interest."""
         raise NotImplementedError
 
     async def _close_after_error(self, code: int) -> None:
-        """Tell the peer that a handler failed, where the protocol can."""
+        """Tell the peer that a handler failed, where the protocol can. Raises nothing of its own."""
 
     def _call_for(self, type_: str) -> Call:
         call = self._calls.get(type_)
@@ -196,95 +244,130 @@ class Consumer:
         name = type_.replace(".", "_")
         if name.startswith("_"):
             raise ValueError("Malformed type in message (leading underscore)")
-        function = getattr(cls, name, None)
-        if function is None:
-            raise ValueError(f"No handler for message type {type_}")
-        return compile_handler(function, [type_])
-
-    async def _handle_layer(self, message: Event) -> None:
-        type_ = message.get("type", "")
-        call = self._layer_calls.get(type_)
+        call = cls._compile(name, [type_])
         if call is None:
-            if (problem := self._layer_problem(type_)) is not None:
-                logger.warning("%s: a layer message was refused: %s", type(self).__qualname__, problem)
-                return
-            call = self._layer_calls[type_] = self._find_call(type_)
-        await self._handle(call, message)
+            raise ValueError(f"No handler for message type {type_}")
+        return call
 
     @classmethod
-    def _layer_problem(cls, type_: str) -> str | None:
-        """Say why a layer message may not reach a method of this name: only handlers that a person wrote are reached."""
-        name = type_.replace(".", "_")
-        if not name or name.startswith("_") or type_ in spec.event_types() or name in VERBS:
-            return f"the type {type_!r} is not for the layer"
-        owner = next((base for base in cls.__mro__ if name in vars(base)), None)
-        if owner is None:
-            return f"{cls.__qualname__} has no handler for {type_!r}"
-        if owner.__module__.startswith("edge.consumers.") or not inspect.isfunction(vars(owner)[name]):
-            return f"{name} is no handler"
-        return None
+    def _layer_call(cls, message: Event) -> Call | None:
+        type_ = message.get("type", "")
+        call = cls._layer_calls.get(type_) if isinstance(type_, str) else None
+        if call is not None:
+            return call
+        if problem := cls._layer_problem(type_):
+            cls._refuse(str(type_), problem)
+            return None
+        call = cls._layer_calls[type_] = cls._find_call(type_)
+        return call
 
-    async def _join_groups(self) -> None:
-        for group in self.groups:
-            if self.channel_layer is None:
-                raise InvalidChannelLayerError("BACKEND is unconfigured or doesn't support groups")
-            await self.channel_layer.group_add(group, self.channel_name)
-            self._joined.append(group)
+    @classmethod
+    def _layer_problem(cls, type_: object) -> str:
+        """Say why a layer message may not reach a method of this name, or nothing: only a person's own handlers may."""
+        if not isinstance(type_, str) or not type_ or type_.startswith(("_", ".")):
+            return f"the type {type_!r} is none"
+        name = type_.replace(".", "_")
+        framework = [base for base in cls.__mro__ if f"{base.__module__}.".startswith(FRAMEWORK)]
+        if type_ in spec.event_types() or name in VERBS or any(hasattr(base, name) for base in framework):
+            return f"the type {type_!r} is not for the layer"
+        return "" if find_handler(cls, name) else f"there is no handler for {type_!r}"
+
+    @classmethod
+    def _refuse(cls, type_: str, problem: str) -> None:
+        if type_ not in cls._refused and len(cls._refused) < MAX_REFUSED:
+            cls._refused.add(type_)
+            logger.warning("%s: a layer message was refused, as all of its type will be: %s", cls.__qualname__, problem)
 
     def _open_channel(self) -> None:
         """Let the layer's messages in; on the loop."""
+        if self._channel_name is None:
+            return
         if self._mailbox is None:
             self._mailbox = Mailbox()
-            self._pumps.append(asyncio.create_task(self._pump_transport(self._mailbox), name="edge-consumer-pump"))
-        if hasattr(self.channel_layer, "attach"):
+            self._start(self._pump_transport(self._mailbox), "edge-consumer-pump")
+        if isinstance(self.channel_layer, AttachableLayer):
             self.channel_layer.attach(self._channel_name, self._mailbox)
-        else:
-            self._pumps.append(asyncio.create_task(self._pump_layer(self._mailbox), name="edge-consumer-layer"))
+        elif self.channel_layer is not None:
+            pump = self._pump_layer(self.channel_layer, self._channel_name, self._mailbox)
+            self._start(pump, "edge-consumer-layer")
+
+    def _start(self, pump: Coroutine[Any, Any, None], name: str) -> None:
+        self._pumps.append(asyncio.create_task(pump, name=name))
 
     async def _pump_transport(self, mailbox: Mailbox) -> None:
-        """Carry what a foreign server has into the mailbox, at the pace of the consumer."""
+        """Carry what a foreign server has into the mailbox at the consumer's pace, which is the peer's backpressure."""
         while True:
             try:
                 event = await self._receive()
-            except Exception as error:  # noqa: BLE001  (a foreign server may raise anything; the consumer must end with it)
+            except OSError as error:
+                event = self._ending(CloseCode.LINK_LOST, f"the peer is gone: {error}")
+            except Exception as error:
+                logger.exception("%s: the server's receive failed", type(self).__qualname__)
                 event = self._ending(CloseCode.LINK_LOST, f"{type(error).__name__}: {error}")
             if event["type"].endswith(".disconnect"):
                 mailbox.close(event)
                 return
-            while not mailbox.offer(event):  # a client that floods waits, however long: that is its backpressure
-                if mailbox.closed:
-                    return
-                await mailbox.room()
-                await asyncio.sleep(0.01 if mailbox.stuck else 0)
+            await _deliver(mailbox, event, TRANSPORT)
 
-    async def _pump_layer(self, mailbox: Mailbox) -> None:
-        """Carry what a third party's layer has for us into the mailbox."""
-        if self.channel_layer is None or self._channel_name is None:
-            return
+    async def _pump_layer(self, layer: ChannelLayer, channel: str, mailbox: Mailbox) -> None:
+        """Carry what a third party's layer has for us into the mailbox. While it is away the consumer lives on."""
         while True:
-            mailbox.push(await self.channel_layer.receive(self._channel_name), Lane.LAYER)
+            try:
+                message = await layer.receive(channel)
+            except Exception:
+                logger.exception("%s: the channel layer failed; asked again later", type(self).__qualname__)
+                await asyncio.sleep(LAYER_RETRY)
+            else:
+                await _deliver(mailbox, message, LAYER)
+
+    async def _end_after_error(self, ending: Event) -> None:
+        """End while an error is on its way out, which a second one must not hide."""
+        try:
+            await self._end(ending)
+        except Exception:
+            logger.exception("%s: disconnect() failed, too", type(self).__qualname__)
 
     async def _end(self, ending: Event) -> None:
         """Leave the groups, say goodbye once, let go of what this connection had; on every way out."""
         for pump in self._pumps:
             pump.cancel()
         try:
-            async with asyncio.timeout(GOODBYE):
-                await self._leave_groups()
-                if ending["type"] in self._calls or hasattr(self, ending["type"].replace(".", "_")):
-                    await self._handle(self._call_for(ending["type"]), ending)
-        except StopConsumer:
-            pass
-        except TimeoutError:
-            logger.warning("%s: disconnect() took more than %g s and was left behind", type(self).__qualname__, GOODBYE)
+            await self._leave_groups()
+            if self._pumps:
+                await asyncio.wait(self._pumps, timeout=GOODBYE)
+        finally:
+            await self._say_goodbye(ending)
 
     async def _leave_groups(self) -> None:
-        if self.channel_layer is None:
+        was_open, self._channel_open = self._channel_open, True  # from here on channel_name is only a name
+        if self.channel_layer is None or self._channel_name is None or not was_open:
             return
-        for group in self._joined:
-            await self.channel_layer.group_discard(group, self.channel_name)
-        if self._channel_open and hasattr(self.channel_layer, "detach"):
-            self.channel_layer.detach(self._channel_name)
+        try:
+            async with asyncio.timeout(GOODBYE):
+                for group in self._joined:
+                    await self.channel_layer.group_discard(group, self._channel_name)
+        except Exception:
+            logger.exception("%s: could not leave its groups", type(self).__qualname__)
+        finally:
+            if isinstance(self.channel_layer, AttachableLayer):
+                self.channel_layer.detach(self._channel_name)
+
+    async def _say_goodbye(self, ending: Event) -> None:
+        type_ = ending["type"]
+        if not self._connected or not (type_ in self._calls or find_handler(type(self), type_.replace(".", "_"))):
+            return
+        self._connected = False
+        if "code" not in ending and "code" in (spec.fields(type_) or ()):
+            ending = {**ending, "code": NO_CODE}
+        try:
+            async with asyncio.timeout(GOODBYE) as limit:
+                await self._handle(self._call_for(type_), ending)
+        except (StopConsumer, LinkLost):
+            return
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            logger.warning("%s: disconnect() took more than %g s and was left behind", type(self).__qualname__, GOODBYE)
 
     def _ending(self, code: int, reason: str) -> Event:
         return {"type": f"{self.scope['type']}.disconnect", "code": int(code), "reason": reason}
@@ -310,6 +393,12 @@ class Consumer:
             raise LinkLost(f"the peer is gone: {error}") from error
 
 
+async def _deliver(mailbox: Mailbox, message: Event, lane: Lane) -> None:
+    """Put into a mailbox, waiting however long its reader takes; given up where it is closed."""
+    while not mailbox.offer(message, lane) and not mailbox.closed:
+        await mailbox.room(lane, patient=True)
+
+
 class AsyncConsumer(Consumer):
     """A consumer whose handlers are async functions, run one after another on the loop."""
 
@@ -319,8 +408,9 @@ class AsyncConsumer(Consumer):
         """Send one ASGI event to the server."""
         await self._transmit(message)
 
-    async def _handle(self, call: Call, event: Event) -> None:
-        await call(self, event)
+    def _handle(self, call: Call, event: Event) -> Awaitable[Any]:
+        handling: Awaitable[Any] = call(self, event)
+        return handling
 
 
 class SyncConsumer(Consumer):
@@ -331,37 +421,54 @@ class SyncConsumer(Consumer):
 
     handlers_are_async = False
     _thread: StickyThread | None = None
+    _blocked: futures.Future[Any] | None = None
 
     def send(self, message: Event) -> None:
         """Send one ASGI event to the server."""
         self._block_on(self._transmit(message))
 
-    async def _handle(self, call: Call, event: Event) -> None:
+    def _handle(self, call: Call, event: Event) -> Awaitable[Any]:
         if self._thread is None:
             self._thread = pool.lease()
-        run = SyncToAsync(_run_handler, thread_sensitive=False, executor=self._thread)  # type: ignore[arg-type]  # asgiref says
-        await run(call, self, event)  # ThreadPoolExecutor, and uses what every Executor has
+            self._in_thread = SyncToAsync(
+                _run_handler,
+                thread_sensitive=False,
+                executor=self._thread,  # type: ignore[arg-type]  # asgiref says ThreadPoolExecutor, and takes any
+            )
+        return self._in_thread(call, self, event)
 
     async def _end(self, ending: Event) -> None:
         try:
+            self._unblock()
             await super()._end(ending)
         finally:
+            self._unblock()
             if self._thread is not None:
                 pool.release(self._thread)
+                self._thread = None
+
+    def _unblock(self) -> None:
+        """Let a handler go that still waits for a send: this connection has ended, and its thread is wanted."""
+        if (blocked := self._blocked) is not None:
+            blocked.cancel()
 
     def _block_on(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop and wait for it, from this consumer's thread."""
         try:
-            running: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+            asyncio.get_running_loop()
         except RuntimeError:
-            running = None
-        if running is not None:
+            self._blocked = future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        else:
             coroutine.close()
             raise RuntimeError(
-                f"{type(self).__qualname__} is a sync consumer: call its methods from its handlers, not from the event loop"
+                f"{type(self).__qualname__} is a sync consumer: call its methods from its handlers, not from the loop"
             )
-        future: Future[T] = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        return future.result()
+        try:
+            return future.result()
+        except futures.CancelledError:
+            raise LinkLost("the connection ended before this was sent") from None
+        finally:
+            self._blocked = None
 
 
 def _run_handler(call: Call, consumer: Consumer, event: Event) -> None:

@@ -20,6 +20,7 @@ class _Feed(Consumer):
             raise LocalProtocolError(
                 f"{type_} has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known - {'type'}))}"
             )
+        self._closed = self._closed or verb == "close"
         return {"type": type_, **{name: value for name, value in fields.items() if value is not None}}
 
 

@@ -3,16 +3,19 @@
 The two have one shape, so one class serves both, unchanged: it answers with its own scope's events.
 """
 
+import asyncio
 import json
+import logging
 from collections.abc import Iterable
 from enum import Enum
 from typing import Any
 
 from edge.asgi import Event, Receive, Scope, Send
-from edge.consumers.base import AsyncConsumer, Consumer, SyncConsumer
+from edge.consumers.base import GOODBYE, AsyncConsumer, Consumer, SyncConsumer
 from edge.errors import LocalProtocolError
 from edge.exceptions import AcceptConnection, DenyConnection
-from edge.handlers import Call
+
+logger = logging.getLogger("edge.consumers")
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -54,11 +57,11 @@ class _Dialogue(Consumer):
             return {"type": self._send_type, "bytes": data}
         raise ValueError("You must pass one of bytes_data or text_data")
 
-    def _close_event(self, code: int | bool | None, reason: str | None) -> Event | None:
+    def _close_event(self, code: int | None, reason: str | None) -> Event | None:
         """Return the closing event, or None where the connection is closed already."""
         if self._phase is _Phase.CLOSED:
             return None
-        self._phase = _Phase.CLOSED
+        self._phase, self._closed = _Phase.CLOSED, True
         event: Event = {"type": f"{self.scope['type']}.close"}
         if code is not None and code is not True:
             event["code"] = int(code)
@@ -66,12 +69,22 @@ class _Dialogue(Consumer):
             event["reason"] = reason
         return event
 
+    async def _connect(self, event: Event) -> None:
+        try:
+            await super()._connect(event)
+        except AcceptConnection:
+            await self._transmit(self._accept_event(None, None))
+        except DenyConnection:
+            if closing := self._close_event(None, None):
+                await self._transmit(closing)
+
     async def _close_after_error(self, code: int) -> None:
         if event := self._close_event(code, "the consumer failed"):
             try:
-                await self._transmit(event)
-            except (OSError, RuntimeError):
-                return  # the peer went at the same moment; the handler's own error is the one to report
+                async with asyncio.timeout(GOODBYE):
+                    await self.base_send(event)
+            except Exception:  # the fence: the handler's own error is the one to report
+                logger.debug("%s: the peer could not be told of an error", type(self).__qualname__, exc_info=True)
 
     async def _end(self, ending: Event) -> None:
         self._phase = _Phase.CLOSED
@@ -116,14 +129,6 @@ class AsyncWebsocketConsumer(_Dialogue, AsyncConsumer):
         if event := self._close_event(code, reason):
             await self._transmit(event)
 
-    async def _handle(self, call: Call, event: Event) -> None:
-        try:
-            await call(self, event)
-        except AcceptConnection:
-            await self.accept()
-        except DenyConnection:
-            await self.close()
-
 
 class WebsocketConsumer(_Dialogue, SyncConsumer):
     """A dialogue with plain handlers: ``connect``, ``receive``, ``disconnect``, in a thread of its own."""
@@ -161,15 +166,6 @@ class WebsocketConsumer(_Dialogue, SyncConsumer):
         """Close, or refuse what was not accepted; closing twice does nothing."""
         if event := self._close_event(code, reason):
             self._block_on(self._transmit(event))
-
-    async def _handle(self, call: Call, event: Event) -> None:
-        try:
-            await super()._handle(call, event)
-        except AcceptConnection:
-            await self._transmit(self._accept_event(None, None))
-        except DenyConnection:
-            if closing := self._close_event(None, None):
-                await self._transmit(closing)
 
 
 class AsyncJsonWebsocketConsumer(AsyncWebsocketConsumer):

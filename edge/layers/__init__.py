@@ -1,19 +1,21 @@
 """The channel layer is the bus: consumers, views, commands and devices meet on it.
 
-Every device listens on ``device.<name>``; live taps (``tap``) and status (``status``) are groups. The layer of the name "default" is in memory
-unless `configure` says otherwise, with the value of Django Channels' ``CHANNEL_LAYERS`` setting (`edge.apps` passes it on).
+Every device listens on ``device.<name>``; live taps (``tap``) and status (``status``) are groups. The layer of the name
+"default" is in memory unless `ChannelLayerManager.configure` says otherwise, with the value of Django Channels'
+``CHANNEL_LAYERS`` setting (`edge.apps` passes it on).
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from edge.exceptions import InvalidChannelLayerError
-from edge.layers.base import ChannelLayer
+from edge.layers.base import AttachableLayer, ChannelLayer
 from edge.layers.memory import InMemoryChannelLayer
 from edge.registry import import_string
 
 __all__ = [
     "DEFAULT",
+    "AttachableLayer",
     "ChannelLayer",
     "ChannelLayerManager",
     "InMemoryChannelLayer",
@@ -70,4 +72,4 @@ channel_layers = ChannelLayerManager()
 
 def get_channel_layer(alias: str = DEFAULT) -> ChannelLayer | None:
     """Return a layer, or None where none of that alias is configured."""
-    return channel_layers[alias] if alias in channel_layers else None
+    return channel_layers[alias] if alias in channel_layers else None  # noqa: SIM401  (it has no get)

@@ -4,7 +4,9 @@ Delivery is at most once. A message is a dictionary of plain values with a ``typ
 """
 
 import re
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
+
+from edge.mailbox import Mailbox
 
 Message = dict[str, Any]
 
@@ -37,6 +39,17 @@ class ChannelLayer(Protocol):
         """Send to every member. What a full member cannot take is dropped and counted, never raised."""
 
 
+@runtime_checkable
+class AttachableLayer(ChannelLayer, Protocol):
+    """A layer that delivers straight into mailboxes: no task per channel, as `edge.layers.memory`."""
+
+    def attach(self, channel: str, mailbox: Mailbox) -> None:
+        """Deliver what is sent to a channel into this mailbox from now on."""
+
+    def detach(self, channel: str) -> None:
+        """Forget a channel, and take it out of every group."""
+
+
 def require_group_name(name: object) -> str:
     """Return a valid group name, or raise TypeError with what is valid."""
     if isinstance(name, str) and len(name) < MAX_NAME and _GROUP.fullmatch(name):
@@ -51,5 +64,6 @@ def require_channel_name(name: object) -> str:
     if isinstance(name, str) and len(name) < MAX_NAME and _CHANNEL.fullmatch(name):
         return name
     raise TypeError(
-        f"Channel name must be a string of 1 to 99 ASCII letters, digits, hyphens, underscores or periods, with at most one !, not {name!r}"
+        "Channel name must be a string of 1 to 99 ASCII letters, digits, hyphens, underscores or periods, "
+        f"with at most one !, not {name!r}"
     )

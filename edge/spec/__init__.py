@@ -10,6 +10,8 @@ permits (bytes, str, int, float, list, dict, bool, None), so that an event can b
 `fields` reads the TypedDicts, so that a handler can take what it names (`edge.handlers`).
 """
 
+from typing import get_type_hints
+
 from edge.spec import aprs, ax25, conversation, mqtt, serial, websocket
 from edge.spec.closing import CloseCode
 
@@ -26,11 +28,8 @@ SCOPES = {
     "websocket": websocket.EVENTS,
 }
 
-_FIELDS = {
-    type_: frozenset(shape.__required_keys__ | shape.__optional_keys__)
-    for events in SCOPES.values()
-    for type_, shape in events.items()
-}
+_FIELDS = {type_: frozenset(get_type_hints(shape)) for events in SCOPES.values() for type_, shape in events.items()}
+_EVENT_TYPES = frozenset(_FIELDS)
 
 
 def fields(event_type: str) -> frozenset[str] | None:
@@ -40,4 +39,4 @@ def fields(event_type: str) -> frozenset[str] | None:
 
 def event_types() -> frozenset[str]:
     """Name every event type that has a specification here."""
-    return frozenset(_FIELDS)
+    return _EVENT_TYPES

@@ -1,14 +1,15 @@
 """Scope ``aprs``: a feed of APRS packets from a TNC (APRS 1.0.1 with the 1.1 and 1.2 additions).
 
-**Lifetime, order, addresses, limits, closing** are those of ``ax25`` (`edge.spec.ax25`), whose fields every event carries
-too. Frames that are not APRS (control other than 0x03, PID other than 0xF0) are counted by the transport and not passed on.
+**Lifetime, order, addresses, limits, closing** are those of ``ax25`` (`edge.spec.ax25`), whose fields every event
+carries too. Frames that are not APRS (control other than 0x03, PID other than 0xF0) are counted by the transport and
+not passed on.
 
 **Scope.** As ``ax25``, with ``type`` "aprs".
 
 **The packet.** ``format`` says what it is: one of `transports.codecs.aprs`'s formats, ``"unparsed"`` where the parser
-gave up; then ``reason`` says why and ``info`` still has every byte. ``packet`` holds what was understood, in plain values
-and one system of units (degrees, metres, km/h, °C, hPa, mm; wind in m/s). Input from the air is hostile: a field is there
-only if it was understood, and text can hold anything.
+gave up; then ``reason`` says why and ``info`` still has every byte. ``packet`` holds what was understood, in plain
+values and one system of units (degrees, metres, km/h, °C, hPa, mm; wind in m/s). Input from the air is hostile: a field
+is there only if it was understood, and text can hold anything.
 
 **Sending.** ``aprs.send`` takes ``info`` as bytes, or a ``packet``:
 

@@ -2,18 +2,19 @@
 
 **Lifetime.** One scope from link-up to link-lost. A TNC that comes back is a new scope.
 
-**Scope.** ``type`` "ax25"; ``device`` the device's name; ``link`` its URL without secrets; ``callsign`` the station's own
-callsign or an empty string; ``state`` a dictionary that outlives the link.
+**Scope.** ``type`` "ax25"; ``device`` the device's name; ``link`` its URL without secrets; ``callsign`` the station's
+own callsign or an empty string; ``state`` a dictionary that outlives the link.
 
 **Order.** ``ax25.connect``, then any number of ``ax25.receive``, then one ``ax25.disconnect``.
 
 **Addresses** are text: callsign of 1 to 6 characters, "-" and SSID 1 to 15, nothing for SSID 0: ``"QQ1ABC-7"``. In
 ``via`` a trailing ``*`` marks each digipeater that has repeated the frame.
 
-**Limits.** ``info`` holds 0 to 2,016 bytes: a frame's bound is 2,048 (`transports.codecs.kiss`). ``via`` holds 0 to 8 addresses.
+**Limits.** ``info`` holds 0 to 2,016 bytes: a frame's bound is 2,048 (`transports.codecs.kiss`). ``via`` holds 0 to 8
+addresses.
 
-**Sending.** Every ``ax25.send`` passes the transmit gate (`edge.gate`) and may be refused there: refusals are counted and
-shown, not raised.
+**Sending.** Every ``ax25.send`` passes the transmit gate (`edge.gate`) and may be refused there: refusals are counted
+and shown, not raised.
 
 **Closing.** ``ax25.close`` closes this consumer's connection, not the TNC's.
 """

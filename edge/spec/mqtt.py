@@ -6,8 +6,8 @@ new scope; subscriptions are made anew by the route, so no consumer ever does it
 **Scope.** ``type`` "mqtt"; ``device`` the device's name; ``link`` the broker's URL without secrets; ``client_id``;
 ``state`` a dictionary that outlives the session. Under a route: ``topic_filters``, what the route subscribed to.
 
-**Order.** ``mqtt.connect``, then any number of ``mqtt.receive``, then one ``mqtt.disconnect``. Messages of one topic come
-in the broker's order. Overlapping filters of one route deliver once.
+**Order.** ``mqtt.connect``, then any number of ``mqtt.receive``, then one ``mqtt.disconnect``. Messages of one topic
+come in the broker's order. Overlapping filters of one route deliver once.
 
 **Limits.** ``topic`` is 1 to 65,535 bytes of UTF-8, ``payload`` 0 to 262,144 bytes by default (the device's option).
 
