@@ -1,0 +1,118 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.gate import DUTY_WINDOW, MAX_REMEMBERED, Gate, Licence, callsign_problem
+
+PLAIN = {"type": "aprs.send", "info": b"hello"}
+
+
+def gate(**facts):
+    facts = {"device": "vhf", "allowed": True, "callsign": "QQ1EDG-10", "needs_callsign": True, **facts}
+    return Gate(Licence(**facts))
+
+
+def test_a_radio_is_silent_until_a_person_says_otherwise():
+    words = gate(allowed=False).refusal(PLAIN, 0)
+    assert words == "transmitting is off for vhf; a person can allow it in the device's settings"
+
+
+def test_an_allowed_station_with_a_callsign_transmits():
+    assert gate().refusal(PLAIN, 0) == ""
+
+
+def test_without_a_callsign_nothing_is_transmitted():
+    assert gate(callsign="").refusal(PLAIN, 0) == "no callsign is set"
+
+
+@pytest.mark.parametrize("callsign", ["N0CALL", "NOCALL", "MYCALL-7", "TEST"])
+def test_a_placeholder_is_no_callsign(callsign):
+    assert gate(callsign=callsign).refusal(PLAIN, 0) == f"{callsign} is a placeholder; put in your own callsign"
+
+
+@pytest.mark.parametrize(
+    "callsign", ["qq1abc", "QQ1ABC-16", "QQ1ABC-0", "TOOLONG1", "ABCDEF", "123456", "Q1", "QQ1-", " "]
+)
+def test_what_is_no_callsign_is_told_with_an_example(callsign):
+    assert callsign_problem(callsign) == (
+        f"expected a callsign such as QQ1ABC or QQ1ABC-10 (capital letters and digits, SSID 1 to 15); got {callsign!r}"
+    )
+
+
+@pytest.mark.parametrize("callsign", ["QQ1ABC", "QQ1ABC-15", "2E0AB", "A1A"])
+def test_a_callsign_is_taken(callsign):
+    assert callsign_problem(callsign) == ""
+
+
+def test_only_our_own_callsign_is_a_source_with_any_ssid():
+    assert gate().refusal({**PLAIN, "source": "QQ1EDG-3"}, 0) == ""
+    foreign = gate().refusal({**PLAIN, "source": "QQ2XYZ"}, 0)
+    assert foreign == "its source QQ2XYZ is not this station's callsign QQ1EDG-10"
+    assert "is not this station's callsign" in gate().refusal({**PLAIN, "source": "QQ1EDGE"}, 0)
+
+
+def test_a_whole_frame_is_refused_for_its_source_cannot_be_checked():
+    assert "raw" in gate().refusal({"type": "ax25.send", "raw": b"\x00" * 20}, 0)
+    assert gate().refusal({**PLAIN, "raw": None}, 0) == ""
+
+
+def test_what_came_from_the_device_does_not_go_back_to_it():
+    assert gate().refusal({**PLAIN, "origin": "vhf"}, 0) == "it came from vhf itself; sending it back would be a loop"
+    assert gate().refusal({**PLAIN, "origin": "attic"}, 0) == ""
+
+
+def test_the_rate_is_bounded_per_minute():
+    busy = gate(frames_per_minute=3)
+    for now in (0, 1, 2):
+        assert busy.refusal(PLAIN, now) == ""
+        busy.passed(PLAIN, now)
+    assert busy.refusal(PLAIN, 59.9) == "3 frames in the last minute; the limit is 3"
+    assert busy.refusal(PLAIN, 60) == ""
+
+
+def test_the_air_time_is_bounded_in_ten_minutes():
+    busy = gate(frames_per_minute=600, duty_percent=1, air_baud=300)
+    long = {"type": "ax25.send", "info": b"x" * 200}  # more than 6 s at 300 Bd: one in ten minutes is 1 %
+    busy.passed(long, 0)
+    assert busy.refusal(long, 100) == "13 s of air time in ten minutes; the limit is 1 %"
+    assert busy.refusal(PLAIN, DUTY_WINDOW) == ""
+
+
+def test_a_long_path_and_a_message_count_as_air_time():
+    short, long = gate()._air_seconds(PLAIN), gate()._air_seconds({**PLAIN, "via": ["WIDE1-1"] * 8})
+    assert long > short
+    assert gate()._air_seconds({"packet": {"format": "status", "text": "x" * 60}}) > short
+
+
+def test_a_serial_line_has_no_callsign_but_a_switch_and_a_rate():
+    line = gate(needs_callsign=False, callsign="", frames_per_minute=600, duty_percent=100, air_baud=50)
+    assert line.refusal({"type": "serial.send", "bytes": b"x" * 60_000}, 0) == ""
+    off = gate(needs_callsign=False, callsign="", allowed=False)
+    assert "transmitting is off" in off.refusal({"type": "serial.send", "text": "x"}, 0)
+
+
+def test_what_could_not_be_sent_after_all_is_taken_back():
+    busy = gate(frames_per_minute=1)
+    busy.passed(PLAIN, 0)
+    busy.take_back()
+    assert busy.refusal(PLAIN, 1) == ""
+
+
+def test_what_is_remembered_is_bounded():
+    busy = gate()
+    for _ in range(MAX_REMEMBERED + 10):
+        busy.passed(PLAIN, 0)
+    assert len(busy._sent) == MAX_REMEMBERED
+    busy.refusal(PLAIN, DUTY_WINDOW)
+    assert not busy._sent
+
+
+anything = st.none() | st.integers() | st.text(max_size=5) | st.binary(max_size=5) | st.lists(st.integers(), max_size=3)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["info", "bytes", "text", "packet", "via", "source", "origin", "raw"]), anything)
+)
+def test_whatever_a_consumer_sends_the_gate_answers_in_words(event):
+    assert isinstance(gate().refusal({"type": "aprs.send", **event}, 0), str)
+    gate().passed(event, 0)
