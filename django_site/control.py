@@ -10,6 +10,7 @@ app, served by the same web server as the pages.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import http.client
 import json
@@ -63,7 +64,11 @@ class ControlServer:
         """Stop listening, and take the socket away."""
         if self._server is not None:
             await self._server.stop(timeout=1.0)
-            socket_path(self.box.data).unlink(missing_ok=True)
+            path = socket_path(self.box.data)
+            path.unlink(missing_ok=True)
+            if path.parent != self.box.data:
+                with contextlib.suppress(OSError):  # a new box of the same data folder may be at home there already
+                    path.parent.rmdir()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request: an ASGI app."""

@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 import stat
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -142,6 +142,15 @@ class WebServer:
         self._sockets = []
 
 
+class _Config(uvicorn.Config):
+    """uvicorn's settings, which are also those of its loggers, and there is one set of those in a process."""
+
+    def configure_logging(self) -> None:
+        """Quieten uvicorn's loggers, unless uvicorn is the main program, whose person set them up."""
+        if logging.getLogger("uvicorn.error").level == logging.NOTSET:
+            super().configure_logging()
+
+
 class _Server(uvicorn.Server):
     """uvicorn without what a main program does."""
 
@@ -165,6 +174,9 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self.listening.set()
 
+    def _log_started_message(self, listeners: Sequence[socket.SocketType]) -> None:
+        """Say nothing: `WebServer` says where it serves."""
+
     async def main_loop(self) -> None:
         """Wait for the end. uvicorn's own wakes ten times a second for it, which an idle box pays for."""
         while not await self.on_tick(0):
@@ -173,7 +185,7 @@ class _Server(uvicorn.Server):
 
 
 def _configure(app: App, believed: str, max_websocket_message: int, log_level: str) -> uvicorn.Config:
-    return uvicorn.Config(
+    return _Config(
         app,
         http="httptools",
         ws=WEBSOCKETS,
