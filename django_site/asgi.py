@@ -4,6 +4,7 @@
 """
 
 import os
+from typing import cast
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "django_site.settings")
 
@@ -38,4 +39,4 @@ def signed_in(app: App) -> App:
 chat = path("ws/chat/", signed_in(ChatConsumer.as_asgi()))  # type: ignore[arg-type]  # Django types path() for views
 websockets = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter([*websocket_urlpatterns, chat])))
 
-application = ProtocolTypeRouter({"http": pages, "websocket": websockets, "lifespan": lifespan})
+application = ProtocolTypeRouter({"http": cast("App", pages), "websocket": websockets, "lifespan": lifespan})

@@ -35,7 +35,7 @@ class UrlPattern(Protocol):
 
     pattern: Any  # django.urls.resolvers.RoutePattern or RegexPattern
     callback: App
-    default_args: Mapping[str, Any]
+    default_args: dict[str, Any]
 
 
 class _Unrouted(Exception):  # noqa: N818  (no error: the router above tries its next route)

@@ -150,7 +150,7 @@ async def _broker(data: Path) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def _simulated_tnc(options: argparse.Namespace, link: Path) -> AsyncIterator[None]:
-    """Run ``edge simulate`` in a process of its own, as a TNC is a thing of its own; it ends with us, however we end."""
+    """Run ``edge simulate`` in a process of its own, as a TNC is; it ends with us, however we end."""
     rate = CHECK_RATE if options.check else RATE
     words = [
         "simulate",

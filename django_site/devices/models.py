@@ -59,7 +59,7 @@ class Route(models.Model):
     options = models.JSONField(default=dict, blank=True)
     enabled = models.BooleanField(default=True)
     position = models.PositiveIntegerField(
-        "order", default=0, help_text="Routes of a device are tried from low to high."
+        "order", default=0, help_text="For the eye: each route that matches gets each event."
     )
 
     class Meta:

@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
                 ('consumer', models.CharField(max_length=300)),
                 ('options', models.JSONField(blank=True, default=dict)),
                 ('enabled', models.BooleanField(default=True)),
-                ('position', models.PositiveIntegerField(default=0, help_text='Routes of a device are tried from low to high.', verbose_name='order')),
+                ('position', models.PositiveIntegerField(default=0, help_text='For the eye: each route that matches gets each event.', verbose_name='order')),
                 ('device', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='routes', to='devices.device')),
             ],
             options={
