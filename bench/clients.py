@@ -1,5 +1,6 @@
-"""WebSocket clients, many in one process of their own: they count, check the order, and take the time. Blocking sockets, no
-library: a client that is slower than the server would measure itself.
+"""WebSocket clients, many in one process of their own: they count, check the order, and take the time.
+
+Blocking sockets and no library: a client that is slower than the server would measure itself.
 """
 
 import os

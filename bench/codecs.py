@@ -1,15 +1,14 @@
 """How fast bytes become frames, and info fields become packets: frames and packets per CPU second.
 
-**Measured.** A KISS stream in reads of 4,096 bytes, as a busy port gives them, decoded whole: KISS alone, KISS and AX.25
-to values, the same to TNC2 text, and to the events that a consumer is given. The peer is kiss3's decoder with ax253, fed
-the same reads. ``right`` is the share of the stream's frames that came out: of KISS byte for byte; of AX.25 by source,
-destination, path and info, where white space at the ends of the info (kiss3 strips it) and the marks for repeated hops are
-forgiven. For APRS the info fields of the same frames, beside ``aprslib.parse`` of their TNC2 text; ``parsed`` is the share
-that was understood.
+**Measured.** A KISS stream in reads of 4,096 bytes, as a busy port gives them, decoded whole: KISS alone, KISS and
+AX.25 to values, the same to TNC2 text, and to the events that a consumer is given. The peer is kiss3's decoder with
+ax253, fed the same reads. ``right`` is the share of the stream's frames that came out: of KISS byte for byte; of
+AX.25 by source, destination, path and info, where white space at the ends of the info (kiss3 strips it) and the marks
+for repeated hops are forgiven. For APRS the info fields of the same frames, beside ``aprslib.parse`` of their TNC2
+text; ``parsed`` is the share that was understood.
 
-**Not said.** The stations of a stream repeat themselves, as stations do, and our header cache lives on that: "first time"
-empties it before each pass. Our APRS parser asks aprslib for positions, and keeps what aprslib raises for.
-"""
+**Not said.** The stations of a stream repeat themselves, as stations do, and our header cache lives on that: "first
+time" empties it before each pass. Our APRS parser asks aprslib for positions, and keeps what aprslib raises for."""
 
 import time
 from collections import Counter

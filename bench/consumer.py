@@ -1,10 +1,11 @@
 """What a consumer costs for each event, beside the same echo written for Django Channels 4.3.
 
-**Measured.** First without a server, in a process for each: the app is called with the least ``receive`` and ``send`` that
-can be (`inprocess`), one echo at a time on uvloop; CPU µs an event, and what is left without the driver (the raw row). Then
-over real WebSockets: uvicorn as we embed it, one echo under way on each of 1 or 50 connections, clients in another process;
-echoes per CPU second of the server, and the time of an echo. Both sides have Django set up and their in-memory layer configured,
-and close old database connections around sync handlers, as Channels does and as `edge.apps` has us do.
+**Measured.** First without a server, in a process for each: the app is called with the least ``receive`` and ``send``
+that can be (`inprocess`), one echo at a time on uvloop; CPU µs an event, and what is left without the driver (the raw
+row). Then over real WebSockets: uvicorn as we embed it, one echo under way on each of 1 or 50 connections, clients in
+another process; echoes per CPU second of the server, and the time of an echo. Both sides have Django set up and their
+in-memory layer configured, and close old database connections around sync handlers, as Channels does and as
+`edge.apps` has us do.
 
 **Not said.** No handler touches the ORM: what does, pays for its thread on both sides. Nobody signs in.
 """
@@ -57,7 +58,7 @@ def _served(effort: Effort) -> Table:
             with Child("servers", "echo", name) as server:
                 url = server.hear()["url"]
                 for count in CONNECTIONS:
-                    _echo(series, name, server, url, count, effort)
+                    series.add(f"{name} {count}", **_echo(server, url, count, effort))
     rows = []
     for name, label in NAMES.items():
         cells = []
@@ -77,7 +78,7 @@ def _served(effort: Effort) -> Table:
     return Table(title="consumer: WebSocket echo", columns=columns, rows=tuple(rows))
 
 
-def _echo(series: Series, name: str, server: Child, url: str, count: int, effort: Effort) -> None:
+def _echo(server: Child, url: str, count: int, effort: Effort) -> dict[str, float]:
     echoes = effort.of(12_000, 4_000) if count > 1 else effort.of(4_000, 1_500)
     with Child("clients", url, count) as clients:
         clients.hear()
@@ -87,4 +88,4 @@ def _echo(series: Series, name: str, server: Child, url: str, count: int, effort
         began = cpu_seconds(server.pid)
         found = clients.hear(90)
         spent = cpu_seconds(server.pid) - began
-    series.add(f"{name} {count}", rate=found["came"] / spent, p50=found["p50"])
+    return {"rate": found["came"] / spent, "p50": found["p50"]}

@@ -1,4 +1,4 @@
-"""The frames of the benches: a recorded hour of radio where it is at hand, else a flood of the simulator; and numbered ones."""
+"""The frames of the benches: recorded from the air where that is at hand, else of the simulator; and numbered ones."""
 
 from collections.abc import Callable
 from functools import cache
@@ -35,10 +35,10 @@ def chunks(repeat: int = 1) -> list[bytes]:
 
 
 def numbered(count: int, mark: Callable[[int], bytes] | None = None) -> list[bytes]:
-    """Return KISS frames with the addresses of the stream, and an info field that ends in ``mark`` (a number of 8 digits).
+    """Return KISS frames with the addresses of the stream; their info ends in ``mark`` (a number of 8 digits).
 
-    Only frames that kiss3 reads are taken, and their info is plain ASCII, so that what a peer loses, it loses on the way.
-    """
+    Only frames that kiss3 reads are taken, and their info is plain ASCII, so that what a peer loses, it loses on the
+    way."""
     make = mark or (lambda index: b"%08d" % index)
     kept = islice(cycle(_plain()), count)
     return [_kiss(header + info + make(index)) for index, (header, info) in enumerate(kept)]

@@ -1,12 +1,13 @@
 """From a write on a pty to a consumer's handler, at 50 frames a second.
 
-**Measured.** The writer puts the moment of its writing into each frame; the handler of an async `Ax25Consumer`, behind serial
-link, AX.25 session, tap, fan-out and route, takes the time. Beside it a callback of ``loop.add_reader`` that reads and takes
-the time, and does nothing else: what the kernel, the scheduler and uvloop cost. CPU is the server's, for one frame.
+**Measured.** The writer puts the moment of its writing into each frame; the handler of an async `Ax25Consumer`,
+behind serial link, AX.25 session, tap, fan-out and route, takes the time. Beside it a callback of ``loop.add_reader``
+that reads and takes the time, and does nothing else: what the kernel, the scheduler and uvloop cost. CPU is the
+server's, for one frame.
 
-**Not said.** A real adapter adds what no program can take away: the frame's own time on the line, and on FTDI chips a timer
-of up to 16 ms. Both sides wake up from sleep for each frame, which is most of what is seen here on a quiet machine.
-"""
+**Not said.** A real adapter adds what no program can take away: the frame's own time on the line, and on FTDI chips a
+timer of up to 16 ms. Both sides wake up from sleep for each frame, which is most of what is seen here on a quiet
+machine."""
 
 from bench.measure import Child, Effort, Series, Table, cpu_seconds, number
 

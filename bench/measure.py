@@ -14,11 +14,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Self
 
 import psutil
 
 ROOT = Path(__file__).parent.parent
+DASH, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
 ANSWER = 60.0  # seconds that a child may take to answer, unless told otherwise
 
 
@@ -45,7 +46,7 @@ class Child:
         )
         self._rest = b""
 
-    def __enter__(self) -> "Child":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -87,7 +88,7 @@ class Child:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process with all its threads, by its CPU clock (Linux; nanoseconds, where /proc has ticks)."""
+    """User and system time of a process with all its threads, by its CPU clock (Linux: /proc has ticks only)."""
     return time.clock_gettime_ns((~pid << 3) | 2) / 1e9
 
 
@@ -160,11 +161,11 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def number(value: float | None, digits: int = 0, unit: str = "") -> str:
+def number(value: float | None, digits: int = 0) -> str:
     """Write a figure for people; what was not measured is a dash."""
-    return "–" if value is None else f"{value:,.{digits}f}{unit}"
+    return DASH if value is None else f"{value:,.{digits}f}"
 
 
 def times(value: float | None) -> str:
     """Write a ratio."""
-    return "–" if value is None else f"{value:,.1f} ×" if value >= 10 else f"{value:.2f} ×"
+    return DASH if value is None else f"{value:,.{1 if value >= 10 else 2}f} {TIMES}"

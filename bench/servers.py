@@ -1,10 +1,11 @@
 """The servers that are measured, each a process of its own: ``python -m bench.servers NAME [ARGUMENTS]``.
 
-All of them listen by `transports.web.WebServer` on `uvloop`: uvicorn with httptools, websockets-sansio, no compression. So
-a peer runs on exactly our settings, and what differs is what stands between the bytes and the browser.
-"""
+All of them listen by `transports.web.WebServer` on `uvloop`: uvicorn with httptools, websockets-sansio, no
+compression. So a peer runs on exactly our settings, and what differs is what stands between the bytes and the
+browser."""
 
 import asyncio
+import importlib
 import json
 import os
 import sys
@@ -152,12 +153,12 @@ async def latency_edge(port: str) -> None:
     """Take the time from a write on the pty to our consumer's handler."""
     supervisor = Supervisor(layer=_layer())
     await supervisor.apply(_desired(port, "bench.servers.Watch"))
-    # The class of the route is another than this module's: `python -m` runs it as __main__.
-    from bench import servers
+    # The route's class is of another module than this, which `python -m` runs as __main__.
+    watched = importlib.import_module("bench.servers").waits
 
     await _until_up(supervisor)
     answer(up=True)
-    await _obey(servers.waits)
+    await _obey(watched)
     await supervisor.stop()
 
 
@@ -168,9 +169,8 @@ async def latency_raw(port: str) -> None:
     tty.setraw(line)
 
     def readable() -> None:
-        for frame in os.read(line, 4096).split(b"\xc0"):
-            if frame:
-                waits.append(time.monotonic_ns() - int(frame[-STAMP:]))
+        frames = filter(None, os.read(line, 4096).split(b"\xc0"))
+        waits.extend(time.monotonic_ns() - int(frame[-STAMP:]) for frame in frames)
 
     loop.add_reader(line, readable)
     answer(up=True)
@@ -202,7 +202,7 @@ def _desired(port: str, consumer: str) -> Desired:
 
 async def _until_up(supervisor: Supervisor) -> None:
     async with asyncio.timeout(10):
-        while supervisor.status()[0].state is not State.UP:
+        while supervisor.status()[0].state is not State.UP:  # noqa: ASYNC110  (status is asked, not told)
             await asyncio.sleep(0.02)
 
 

@@ -1,21 +1,20 @@
 """**The whole way**: KISS frames on a pty, to the WebSocket clients that show them.
 
-**Measured.** One server process, and beside it a writer and a process of clients whose time does not count. *Edge*: serial
-link, AX.25, supervisor, tap and gate, a route to an async `Ax25Consumer` that sends one line of text to a group, an
-`AsyncWebsocketConsumer` in that group, uvicorn. *Peer*: kiss3 read as its documentation says, Channels' in-memory layer
-and `AsyncWebsocketConsumer`, on the same uvicorn settings.
+**Measured.** One server process, and beside it a writer and a process of clients whose time does not count. *Edge*:
+serial link, AX.25, supervisor, tap and gate, a route to an async `Ax25Consumer` that sends one line of text to a
+group, an `AsyncWebsocketConsumer` in that group, uvicorn. *Peer*: kiss3 read as its documentation says, Channels'
+in-memory layer and `AsyncWebsocketConsumer`, on the same uvicorn settings.
 
 * Flood: as many frames as the host reads, written by a process that waits where the host does not read. Deliveries per
   CPU second of the server, from the first byte to the last delivery; ``lost``, what no client had seen 12 s after.
-* Pace: 50 frames a second, each with the moment of its writing: milliseconds from there to the client, and the server's CPU
-  for a frame with all its deliveries.
+* Pace: 50 frames a second, each with the moment of its writing: milliseconds from there to the client, and the
+  server's CPU for a frame with all its deliveries.
 
-Every frame has addresses from the air and an info field of plain text that kiss3 reads, so what is lost is lost on the way,
-not to the decoder. The clients count every text, and that no number comes twice or out of order.
+Every frame has addresses from the air and an info field of plain text that kiss3 reads, so what is lost is lost on
+the way, not to the decoder. The clients count every text, and that no number comes twice or out of order.
 
-**Not said.** No page, no user, no packet log: what those cost is not on this way. A real TNC gives a few frames a second;
-the flood is for replay, TCP and for what a box has in reserve. The kernel's pty is no serial line.
-"""
+**Not said.** No page, no user, no packet log: what those cost is not on this way. A real TNC gives a few frames a
+second; the flood is for replay, TCP and for what a box has in reserve. The kernel's pty is no serial line."""
 
 from bench.measure import Child, Effort, Series, Table, cpu_seconds, memory, number, times
 
@@ -90,7 +89,7 @@ def _table(series: Series, floods: dict[int, int]) -> Table:
             get = lambda column, row=row: series.median(row, column)  # noqa: E731  (nine times below)
             rows.append(
                 (
-                    f"{label}, {frames:,} × {members}",
+                    f"{label}, {frames:,} to {members}",
                     number(get("flood")),
                     times(ratio),
                     number(get("lost"), 3),
@@ -103,7 +102,7 @@ def _table(series: Series, floods: dict[int, int]) -> Table:
                 )
             )
     columns = (
-        "the whole way, frames × clients",
+        "the whole way, frames to clients",
         "flood: deliveries/CPU-s",
         "ratio",
         "lost",
