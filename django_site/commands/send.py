@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     made.add_argument("--info", help="the information field, as it is")
     made.add_argument("--status", help="an APRS status text")
     made.add_argument("--json", action="store_true", help="the answer as JSON")
-    options = made.parse_args(arguments)
+    options = made.parse_intermixed_args(arguments)  # the text may come last, behind the options
     answer = ask_box(options, "GET", "/status")
     if answer is None:
         return NOT_RUNNING

@@ -17,8 +17,11 @@ import sys
 import tempfile
 import threading
 import time
+from html.parser import HTMLParser
 from pathlib import Path
 
+from django_site import control
+from transports.probes import Browser
 from transports.simulator.packets import Packet, encode_packet
 from transports.simulator.tnc import SimulatedTnc
 
@@ -192,9 +195,7 @@ class Box(Process):
 
     def status(self):
         """Return what the box says of itself, with its devices by name."""
-        asked = self.edge("status", "--json")
-        assert asked.stdout, asked.stderr
-        content = json.loads(asked.stdout)
+        _, content = control.request(control.socket_path(self.data), "GET", "/status")
         return {**content, "devices": {device["name"]: device for device in content["devices"]}}
 
     def device(self, name):
@@ -214,6 +215,54 @@ class Box(Process):
     def login_path(self):
         """Issue a login link, and return its path."""
         return self.edge("login", "--url", self.url).stdout.strip().removeprefix(self.url)
+
+    def browser(self):
+        """Sign in as the operator."""
+        browser = Browser(self.url)
+        browser.submit(self.login_path())
+        return browser
+
+
+class _Form(HTMLParser):
+    """The fields of a page's main form as a browser would send them untouched."""
+
+    def __init__(self):
+        super().__init__()
+        self.fields = {}
+        self._select = self._area = None
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        name = given.get("name")
+        if tag == "select":
+            self._select = name
+        elif given.get("type") in ("submit", "button"):
+            pass  # a browser sends only the one that was pressed
+        elif tag == "option" and self._select and "selected" in given:
+            self.fields[self._select] = given.get("value", "")
+        elif tag == "textarea":
+            self._area = name
+            self.fields[name] = ""
+        elif tag == "input" and name and (given.get("type") not in ("checkbox", "radio") or "checked" in given):
+            self.fields[name] = given.get("value", "on" if given.get("type") == "checkbox" else "")
+
+    def handle_endtag(self, tag):
+        self._select = None if tag == "select" else self._select
+        self._area = None if tag == "textarea" else self._area
+
+    def handle_data(self, data):
+        if self._area:
+            self.fields[self._area] += data
+
+
+def submit(browser, path, **changes):
+    """Send the form of a page with some fields changed (None takes one away); the page must not complain."""
+    form = _Form()
+    form.feed(browser.get(path))
+    fields = {name: value for name, value in {**form.fields, **changes}.items() if value is not None}
+    answer = browser.submit(path, **fields)
+    assert "errornote" not in answer, re.findall(r'(?s)<ul class="errorlist.*?</ul>', answer)
+    return answer
 
 
 def warnings_in(text):
