@@ -54,7 +54,7 @@ class URLRouter:
     def __init__(self, routes: Sequence[UrlPattern]) -> None:
         self.routes = list(routes)
         for route in self.routes:
-            if not hasattr(route, "callback"):
+            if getattr(route, "callback", None) is None:
                 raise ConfigError(f"{route}: include() is not supported in URLRouter. Use nested URLRouters instead.")
             if getattr(route.callback, "_path_routing", False) and hasattr(route.pattern, "_is_endpoint"):
                 route.pattern = type(route.pattern)(str(route.pattern), name=route.pattern.name, is_endpoint=False)
