@@ -7,6 +7,7 @@ browser."""
 import asyncio
 import importlib
 import json
+import logging
 import os
 import sys
 import time
@@ -123,6 +124,7 @@ async def whole_edge(port: str) -> None:
 async def whole_channels(port: str) -> None:
     """Run kiss3 as its documentation uses it, and Channels with its in-memory layer, in one process."""
     configure_django()
+    logging.getLogger("asyncio").disabled = True  # a traceback for each message that finds a channel full
     import kiss
     from channels.generic.websocket import AsyncWebsocketConsumer as TheirAsync
     from channels.layers import get_channel_layer

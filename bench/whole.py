@@ -11,7 +11,8 @@ in-memory layer and `AsyncWebsocketConsumer`, on the same uvicorn settings.
   server's CPU for a frame with all its deliveries.
 
 Every frame has addresses from the air and an info field of plain text that kiss3 reads, so what is lost is lost on
-the way, not to the decoder. The clients count every text, and that no number comes twice or out of order.
+the way, not to the decoder. The clients count every text, and that no number comes twice or out of order. What the
+peer would log about full channels is switched off: it is not charged for its tracebacks.
 
 **Not said.** No page, no user, no packet log: what those cost is not on this way. A real TNC gives a few frames a
 second; the flood is for replay, TCP and for what a box has in reserve. The kernel's pty is no serial line."""
@@ -41,10 +42,10 @@ def _measure(series: Series, side: str, members: int, frames: int, *, paced: int
             url = server.hear()["url"]
             with Child("clients", url, members) as clients:
                 clients.hear()
-                flood = _flood(server, writer, clients, frames)
+                pace = _pace(server, writer, clients, paced)
             with Child("clients", url, members) as clients:
                 clients.hear()
-                pace = _pace(server, writer, clients, paced)
+                flood = _flood(server, writer, clients, frames)
             series.add(f"{side} {members}", rss=memory(server.pid)[0], **flood, **pace)
 
 
