@@ -8,7 +8,8 @@ for repeated hops are forgiven. For APRS the info fields of the same frames, bes
 text; ``parsed`` is the share that was understood.
 
 **Not said.** The stations of a stream repeat themselves, as stations do, and our header cache lives on that: "first
-time" empties it before each pass. Our APRS parser asks aprslib for positions, and keeps what aprslib raises for."""
+time" empties it before each pass. Our APRS parser asks aprslib for positions, and keeps what aprslib raises for.
+"""
 
 import time
 from collections import Counter

@@ -38,7 +38,8 @@ def numbered(count: int, mark: Callable[[int], bytes] | None = None) -> list[byt
     """Return KISS frames with the addresses of the stream; their info ends in ``mark`` (a number of 8 digits).
 
     Only frames that kiss3 reads are taken, and their info is plain ASCII, so that what a peer loses, it loses on the
-    way."""
+    way.
+    """
     make = mark or (lambda index: b"%08d" % index)
     kept = islice(cycle(_plain()), count)
     return [_kiss(header + info + make(index)) for index, (header, info) in enumerate(kept)]

@@ -6,7 +6,8 @@ Django's admin and Channels, started by the uvicorn command with uvloop, httptoo
 served its sign-in page once. CPU ms a second over some seconds of rest; CPU s until the port answers.
 
 **Not said.** No browser watches: an open status page asks for a look at the counters every two seconds. Memory is
-that of this Python on this machine; on a 32-bit system it is about a third less."""
+that of this Python on this machine; on a 32-bit system it is about a third less.
+"""
 
 import os
 import socket

@@ -2,7 +2,8 @@
 
 The driver is the least that can be called a server: ``send`` asks the loop to bring the next event in its next turn,
 as a socket would; ``receive`` waits for it. ``LAYER`` is ``none`` (no layer configured), ``idle`` (one configured,
-not used) or ``group`` (each event goes through a group of the layer before it is echoed)."""
+not used) or ``group`` (each event goes through a group of the layer before it is echoed).
+"""
 
 import asyncio
 import sys

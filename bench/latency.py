@@ -7,7 +7,8 @@ server's, for one frame.
 
 **Not said.** A real adapter adds what no program can take away: the frame's own time on the line, and on FTDI chips a
 timer of up to 16 ms. Both sides wake up from sleep for each frame, which is most of what is seen here on a quiet
-machine."""
+machine.
+"""
 
 from bench.measure import Child, Effort, Series, Table, cpu_seconds, number
 

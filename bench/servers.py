@@ -2,7 +2,8 @@
 
 All of them listen by `transports.web.WebServer` on `uvloop`: uvicorn with httptools, websockets-sansio, no
 compression. So a peer runs on exactly our settings, and what differs is what stands between the bytes and the
-browser."""
+browser.
+"""
 
 import asyncio
 import importlib

@@ -15,7 +15,8 @@ the way, not to the decoder. The clients count every text, and that no number co
 peer would log about full channels is switched off: it is not charged for its tracebacks.
 
 **Not said.** No page, no user, no packet log: what those cost is not on this way. A real TNC gives a few frames a
-second; the flood is for replay, TCP and for what a box has in reserve. The kernel's pty is no serial line."""
+second; the flood is for replay, TCP and for what a box has in reserve. The kernel's pty is no serial line.
+"""
 
 from bench.measure import Child, Effort, Series, Table, cpu_seconds, memory, number, times
 

@@ -1,7 +1,8 @@
 """A TNC that writes what it is told: ``python -m bench.writer`` makes a pty and says its name.
 
 ``flood`` writes frames as fast as the host reads, blocking where it does not; ``pace`` writes so many a second, each
-with the moment of its writing in its last 20 characters (`clock`, which all processes of a machine share)."""
+with the moment of its writing in its last 20 characters (`clock`, which all processes of a machine share).
+"""
 
 import os
 import time
