@@ -10,9 +10,12 @@ timer of up to 16 ms. Both sides wake up from sleep for each frame, which is mos
 machine.
 """
 
+import time
+
 from bench.measure import Child, Effort, Series, Table, cpu_seconds, number
 
 RATE = 50  # frames a second
+SETTLE = 0.3  # seconds, in which the last frame arrives however busy the machine is
 SIDES = {"latency-edge": "Edge: link, AX.25, route, consumer", "latency-raw": "raw: os.read in add_reader"}
 
 
@@ -48,5 +51,6 @@ def _paced(server: Child, writer: Child, frames: int) -> tuple[dict[str, float],
     writer.ask(pace=frames, rate=RATE)
     began = cpu_seconds(server.pid)
     writer.hear(frames / RATE + 10)
+    time.sleep(SETTLE)
     spent = cpu_seconds(server.pid) - began
     return server.ask(report=True), spent
