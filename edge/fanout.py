@@ -149,7 +149,8 @@ class FanOut:
                 await asyncio.wait(tasks, timeout=GOODBYE if stopping else DRAIN)
         finally:
             for key, run in runs.items():
-                self._records.setdefault(key, _Record()).dropped += run.mailbox.dropped
+                # What is unread now stays unread: the goodbye overtakes it.
+                self._records.setdefault(key, _Record()).dropped += run.mailbox.dropped + len(run.mailbox)
                 if not run.task.done():
                     logger.info("%s: %s is still busy", scope.get("device", ""), run.leg.consumer)
                     self._linger(run.task)
