@@ -50,6 +50,7 @@ class Link(asyncio.Protocol):
         # Any: asyncio's, pyserial-asyncio's and our own memory transports, alike in what is used here.
         self._transport: Any = None
         self._written = 0  # bytes, ever
+        self._closing = False  # by us
         self._aborted = False
         self._writable: asyncio.Future[None] | None = None
         self._gone = asyncio.get_running_loop().create_future()
@@ -107,6 +108,7 @@ class Link(asyncio.Protocol):
     async def _flush(self) -> None:
         """Wait until all is written, `CLOSE_TIMEOUT` seconds at most."""
         if self._port() is None:
+            self._closing = True
             self._transport.close()
             await asyncio.wait([self._gone], timeout=CLOSE_TIMEOUT)
             return
@@ -123,8 +125,11 @@ class Link(asyncio.Protocol):
         return self._transport.get_extra_info("serial")
 
     def _taken(self) -> int:
-        """Count the bytes that the far side, or the kernel for it, has taken."""
-        return self._written - int(self._transport.get_write_buffer_size())
+        """Count the bytes that have left for the far side, as far as the kernel tells (a pty's never does)."""
+        waiting, port = int(self._transport.get_write_buffer_size()), self._port()
+        with contextlib.suppress(OSError):
+            waiting += port.out_waiting if port is not None else 0
+        return self._written - waiting
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; called by asyncio, for a serial port by its opener too."""
@@ -147,7 +152,7 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End; called by asyncio."""
-        self.reason = self.reason or (_lost_words(exc) if exc else "closed by the other side")
+        self.reason = self.reason or _lost_words(exc, closing=self._closing)
         self.resume_writing()
         if not self._gone.done():
             self._gone.set_result(None)
@@ -255,7 +260,9 @@ def _errno(error: BaseException) -> int:
     return int(number or 0)
 
 
-def _lost_words(error: Exception) -> str:
+def _lost_words(error: Exception | None, *, closing: bool) -> str:
+    if error is None:
+        return "closed" if closing else "closed by the other side"
     if isinstance(error, serial.SerialException) or getattr(error, "errno", None) == errno.EIO:
         return "the port is gone (unplugged?)"
     return f"the connection broke: {error}"

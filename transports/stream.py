@@ -44,12 +44,13 @@ class StreamServer:
         try:
             on_up()
             await self._run(app, connection)
+            lost_reason = connection.lost_reason  # before we close it ourselves
         finally:
             await connection.close()
             self._counted.update(connection.counters())
             self._connection = None
-        if connection.lost_reason:
-            raise LinkLost(connection.lost_reason)
+        if lost_reason:
+            raise LinkLost(lost_reason)
 
     def counters(self) -> Mapping[str, int]:
         """Return what the sessions counted and did not pass on, and what the app was too slow for."""
