@@ -33,8 +33,8 @@ def run(effort: Effort) -> list[Table]:
 
 def _alone(effort: Effort) -> Table:
     series = Series()
-    events = effort.of(10_000, 4_000)
-    for _ in range(effort.of(max(effort.rounds, 3), 1)):
+    events = effort.of(5_000, 3_000)
+    for _ in range(effort.rounds):
         for name, layer in CASES:
             with Child("inprocess", name, layer, events) as child:
                 series.add(f"{name} {layer}", micros=child.hear(90)["micros"])
@@ -53,7 +53,7 @@ def _alone(effort: Effort) -> Table:
 
 def _served(effort: Effort) -> Table:
     series = Series()
-    for _ in range(effort.of(max(effort.rounds, 3), 1)):
+    for _ in range(effort.rounds):
         for name in NAMES:
             with Child("servers", "echo", name) as server:
                 url = server.hear()["url"]
