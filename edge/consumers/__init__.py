@@ -10,6 +10,7 @@ whatever happens. ``X.as_asgi()`` is an ASGI app, and so is an instance.
 * `base` what all consumers share: the loop, the ways out, the channel layer
 * `websocket` browsers and conversations
 * `feeds` serial lines, TNCs, APRS, brokers
+* `http` requests, long polling; `sse` streams of events to browsers
 """
 
 from edge.consumers.base import AsyncConsumer, Consumer, SyncConsumer
@@ -23,6 +24,8 @@ from edge.consumers.feeds import (
     MqttConsumer,
     SerialConsumer,
 )
+from edge.consumers.http import AsyncHttpConsumer
+from edge.consumers.sse import AsyncSseConsumer
 from edge.consumers.websocket import (
     AsyncJsonWebsocketConsumer,
     AsyncWebsocketConsumer,
@@ -35,9 +38,11 @@ __all__ = [
     "AsyncAprsConsumer",
     "AsyncAx25Consumer",
     "AsyncConsumer",
+    "AsyncHttpConsumer",
     "AsyncJsonWebsocketConsumer",
     "AsyncMqttConsumer",
     "AsyncSerialConsumer",
+    "AsyncSseConsumer",
     "AsyncWebsocketConsumer",
     "Ax25Consumer",
     "Consumer",
