@@ -1,11 +1,17 @@
 """The bounded inbox of one consumer: a transport lane and a layer lane, one reader, one future.
 
-**Policy at the bound: wait for the quick, drop for the stuck.** A writer that may wait (`Mailbox.put`) gives the reader
-of a full lane `GRACE` seconds to read half of it, as often as it takes. A reader that did not is *stuck*: until it has
-read half of that lane nothing waits for it, and what does not fit is dropped and counted in `Mailbox.dropped`. So a
-flood is paced by the readers that keep up, and one sleeping consumer costs its neighbours a quarter of a second once.
+**Policy at the bound: wait for the quick, drop for the stuck.** A writer that may wait (`Mailbox.put`) waits while the
+reader of a full lane reads on, until a quarter of the lane is free. A reader that reads nothing for as long as the
+lane's grace, or too little in `PATIENCE` times that, is *stuck*: until half of that lane is free nothing waits for it,
+and what does not fit is dropped and counted in `Mailbox.dropped`. So a flood is paced by the readers that keep up, and
+a sleeping consumer costs its neighbours one grace, once.
 
-**Order.** FIFO in each lane; where both have messages they take turns, so that neither starves the other. The last
+The transport's grace is longer than all that the layer's may take: a consumer that waits for the stuck member of a
+group is not stuck itself.
+
+**Order.** FIFO in each lane; where both have messages they take turns, so that neither starves the other. A layer lane
+that is more than half full has `CATCH_UP` turns to the transport's one: else the members of a busy group, each saying
+more before it has heard the others, would end up waiting for one another. The last
 event (``X.disconnect``) is given once the transport lane is empty, or at once after `DRAIN` seconds. What is queued
 then is dropped and counted, and so is what waits in the layer lane.
 
@@ -20,9 +26,12 @@ from edge.asgi import Event, Receive
 
 TRANSPORT_CAPACITY = 1024  # events; minutes of a busy channel, about 1 MB of the largest packets
 LAYER_CAPACITY = 100  # messages; Django Channels' default
-GRACE = 0.25  # seconds that a writer waits for half of a full lane to be read
+LAYER_GRACE = 0.25  # seconds in which the reader of a full layer lane must read at least one message
+TRANSPORT_GRACE = 1.0  # the same for the transport lane; longer than PATIENCE times the layer's
+PATIENCE = 3  # times the grace in which it must free a quarter of the lane
+CATCH_UP = 1000  # messages of a layer lane that is more than half full, for one of the transport lane
 DRAIN = 2.0  # seconds that a consumer has for what was heard before its link went
-BURST = 64  # messages read without letting the loop turn; a flood must not starve the other tasks
+BURST = 16  # messages read in one turn of the loop; of a hundred flooded readers each reads within its grace
 
 
 class Lane(Enum):
@@ -39,20 +48,20 @@ LAYER = Lane.LAYER
 class Mailbox:
     """Two bounded lanes with one reader. `receive` is an ASGI ``receive``; `next` also tells the lane."""
 
-    __slots__ = ("_burst", "_hurried", "_last", "_layer", "_transport", "_turn", "_waiter", "dropped", "grace")
+    __slots__ = ("_burst", "_hurried", "_last", "_layer", "_run", "_transport", "_waiter", "dropped")
 
     def __init__(
         self,
         *,
         transport_capacity: int = TRANSPORT_CAPACITY,
         layer_capacity: int = LAYER_CAPACITY,
-        grace: float = GRACE,
+        transport_grace: float = TRANSPORT_GRACE,
+        layer_grace: float = LAYER_GRACE,
     ) -> None:
         self.dropped = 0
-        self.grace = grace
-        self._transport = _Queue(transport_capacity)
-        self._layer = _Queue(layer_capacity)
-        self._turn = False  # the layer's turn, where both lanes have messages
+        self._transport = _Queue(transport_capacity, transport_grace)
+        self._layer = _Queue(layer_capacity, layer_grace)
+        self._run = 0  # messages of the layer since the last of the transport
         self._last: Event | None = None
         self._hurried = False
         self._burst = 0
@@ -79,7 +88,7 @@ class Mailbox:
 
     @property
     def stuck(self) -> bool:
-        """Whether the reader let a full lane stand for `GRACE` seconds and has not caught up since."""
+        """Whether the reader let a full lane stand for too long and has not caught up since."""
         return self._transport.stuck or self._layer.stuck
 
     @property
@@ -110,16 +119,20 @@ class Mailbox:
                 return self.push(message, lane)
         return True
 
-    async def room(self, lane: Lane = TRANSPORT, *, patient: bool = False) -> bool:
-        """Wait until half of the lane is free, and tell whether it is: it never is in a mailbox that is closed.
+    def waits(self, lane: Lane = TRANSPORT) -> bool:
+        """Whether a full lane is worth waiting for: that of a stuck reader is not, nor that of a closed mailbox."""
+        return self._last is None and not (self._transport if lane is TRANSPORT else self._layer).stuck
 
-        For `GRACE` seconds at most, and not at all for a reader that is stuck; a patient writer waits as long as it takes.
+    async def room(self, lane: Lane = TRANSPORT, *, patient: bool = False) -> bool:
+        """Wait until a quarter of the lane is free, and tell whether it is: it never is in a mailbox that is closed.
+
+        Until the reader turns out to be stuck, and not at all where it is; a patient writer waits as long as it takes.
         """
         queue = self._transport if lane is TRANSPORT else self._layer
         if self._last is not None or (queue.stuck and not patient):
             return False
-        if len(queue.messages) > queue.capacity // 2:
-            await queue.wait(None if patient else self.grace)
+        if not queue.has_room():
+            await queue.wait(None if patient else queue.grace)
         return self._last is None and not queue.stuck
 
     def close(self, last: Event, *, drain: float = DRAIN) -> None:
@@ -167,11 +180,11 @@ class Mailbox:
         """Return the next message with its lane, or None where the reader has to `wait` first."""
         if self._burst >= BURST:
             return None
-        if self._layer.messages and self._last is None and (self._turn or not self._transport.messages):
-            self._turn = False
+        if self._layer.messages and self._last is None and (not self._transport.messages or self._is_layers_turn()):
+            self._run += 1
             self._burst += 1
             return LAYER, self._layer.take()
-        self._turn = True
+        self._run = 0
         event = self._take_transport()
         return None if event is None else (TRANSPORT, event)
 
@@ -190,6 +203,9 @@ class Mailbox:
         finally:
             self._waiter = None
 
+    def _is_layers_turn(self) -> bool:
+        return self._run < (CATCH_UP if len(self._layer.messages) > self._layer.capacity // 2 else 1)
+
     def _take_transport(self) -> Event | None:
         if self._transport.messages and not self._hurried:
             self._burst += 1
@@ -204,23 +220,29 @@ class Mailbox:
 
 
 class _Queue:
-    """One lane: its messages, and the writers that wait for half of it to be read."""
+    """One lane: its messages, and the writers that wait for room in it."""
 
-    __slots__ = ("_writers", "capacity", "messages", "stuck")
+    __slots__ = ("_writers", "capacity", "grace", "messages", "read", "stuck")
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, grace: float) -> None:
         if capacity < 1:
             raise ValueError(f"a lane holds at least 1 message, not {capacity}")
         self.capacity = capacity
+        self.grace = grace  # seconds
+        self.read = 0  # messages, ever
         self.messages: deque[Event] = deque()
         self.stuck = False
         self._writers: list[asyncio.Future[None]] = []
 
     def take(self) -> Event:
         message = self.messages.popleft()
-        if (self._writers or self.stuck) and len(self.messages) <= self.capacity // 2:
+        self.read += 1
+        if (self._writers or self.stuck) and self.has_room():
             self.make_room()
         return message
+
+    def has_room(self) -> bool:
+        return len(self.messages) <= (self.capacity // 2 if self.stuck else self.capacity * 3 // 4)
 
     def clear(self) -> int:
         count = len(self.messages)
@@ -232,8 +254,16 @@ class _Queue:
         future = asyncio.get_running_loop().create_future()
         self._writers.append(future)
         try:
-            done, _ = await asyncio.wait((future,), timeout=grace)
-            self.stuck = self.stuck or not done
+            for _ in range(PATIENCE):
+                read = self.read
+                await asyncio.wait((future,), timeout=grace)
+                if not future.done():
+                    await asyncio.sleep(0)  # if the loop itself was held up, the reader has not had its turn yet
+                if future.done():
+                    return
+                if self.read == read:
+                    break
+            self.stuck = True
         finally:
             if not future.done():
                 self._writers.remove(future)

@@ -122,7 +122,11 @@ class InMemoryChannelLayer:
             if mailbox is None:
                 self.dropped += not self._queue(name).put(copy.copy())
             elif not mailbox.offer(copy.copy(), LAYER):
-                late.append(mailbox)
+                if mailbox.waits(LAYER):
+                    late.append(mailbox)
+                else:
+                    mailbox.dropped += 1
+                    self.dropped += 1
         if late:
             taken = await asyncio.gather(*(mailbox.put(copy.copy(), LAYER) for mailbox in late))
             self.dropped += taken.count(False)

@@ -78,7 +78,7 @@ async def test_a_full_channel_that_nobody_reads_is_an_error_and_counted(layer):
 
 
 async def test_a_full_mailbox_is_waited_for_and_then_an_error(layer):
-    name, box = await member(layer, grace=0.02)
+    name, box = await member(layer, layer_grace=0.02)
     for _ in range(3):
         await layer.send(name, HELLO)
     async with asyncio.timeout(SOON):
@@ -150,7 +150,7 @@ async def test_each_member_gets_a_message_of_its_own_and_the_senders_is_not_touc
 
 
 async def test_a_stuck_member_delays_the_group_once_and_harms_nobody(layer):
-    _, stuck = await member(layer, "room", grace=0.02)
+    _, stuck = await member(layer, "room", layer_grace=0.02)
     _, quick = await member(layer, "room")
     got = []
     async with asyncio.timeout(SOON):
@@ -160,13 +160,13 @@ async def test_a_stuck_member_delays_the_group_once_and_harms_nobody(layer):
     assert len(got) == 10
     assert (len(stuck), stuck.dropped, layer.dropped) == (3, 7, 7)
     assert stuck.stuck
-    stuck.grace = 60
+    stuck._layer.grace = 60
     await asyncio.wait_for(layer.group_send("room", HELLO), SOON)
 
 
 async def test_a_flood_waits_for_members_that_read_and_loses_nothing():
     layer = InMemoryChannelLayer(capacity=10)
-    members = [await member(layer, "room", grace=SOON) for _ in range(20)]
+    members = [await member(layer, "room", layer_grace=SOON) for _ in range(20)]
 
     async def consume(box):
         return [(await box.next())[1]["number"] for _ in range(500)]

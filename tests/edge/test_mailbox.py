@@ -1,13 +1,24 @@
 """The mailbox: bounds, order, and who waits for whom."""
 
 import asyncio
+import time
 from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.mailbox import BURST, TRANSPORT_CAPACITY, Lane, Mailbox
+from edge.mailbox import (
+    BURST,
+    CATCH_UP,
+    LAYER_CAPACITY,
+    LAYER_GRACE,
+    PATIENCE,
+    TRANSPORT_CAPACITY,
+    TRANSPORT_GRACE,
+    Lane,
+    Mailbox,
+)
 
 SOON = 5.0  # seconds; no test waits so long unless it fails
 LAST = {"type": "x.disconnect"}
@@ -22,6 +33,12 @@ def fill(box, lane=Lane.TRANSPORT):
     while box.offer(event(count), lane):
         count += 1
     return count
+
+
+def take(box):
+    """Take the next message, as a reader does whose turn has just begun."""
+    box._burst = 0
+    return box.take()
 
 
 def at_once(coroutine):
@@ -58,7 +75,7 @@ def test_each_lane_is_first_in_first_out_never_above_its_capacity_and_every_drop
     box, model = Mailbox(transport_capacity=transport, layer_capacity=layer), Model(transport, layer)
     for number, step in enumerate(steps):
         if step == "read":
-            found = box.take()
+            found = take(box)
             if found is None:
                 assert not any(model.waiting.values())
                 continue
@@ -71,22 +88,35 @@ def test_each_lane_is_first_in_first_out_never_above_its_capacity_and_every_drop
         assert box.dropped == model.dropped
 
 
-@given(counts=st.tuples(st.integers(0, 20), st.integers(0, 20)))
+@given(counts=st.tuples(st.integers(0, 20), st.integers(0, LAYER_CAPACITY // 2)))
 def test_where_both_lanes_have_messages_they_take_turns(counts):
     box = Mailbox()
     for lane, count in zip(Lane, counts, strict=True):
         for number in range(count):
             box.offer(event(number), lane)
-    read = [box.take()[0] for _ in range(sum(counts))]
+    read = [take(box)[0] for _ in range(sum(counts))]
     both = min(counts) * 2
     assert all(first is not second for first, second in zip(read[:both], read[1:both], strict=False))
+
+
+def test_a_layer_lane_more_than_half_full_catches_up_and_the_transport_still_has_its_turn():
+    box = Mailbox(transport_capacity=10, layer_capacity=10)
+    fill(box)
+    fill(box, Lane.LAYER)
+    assert "".join(take(box)[0].value[0] for _ in range(20)) == "lllll" + "tl" * 5 + "ttttt"
+    flooded = Mailbox(layer_capacity=10)
+    flooded.offer(event("heard"))
+    for _ in range(CATCH_UP):
+        fill(flooded, Lane.LAYER)
+        assert take(flooded)[0] is Lane.LAYER
+    assert take(flooded)[0] is Lane.TRANSPORT
 
 
 @settings(deadline=None)  # it makes an event loop for each example
 @given(writers=st.lists(st.tuples(lanes, st.integers(1, 40)), min_size=1, max_size=8), capacity=st.integers(1, 6))
 def test_nothing_is_lost_however_many_write_while_the_reader_keeps_up(writers, capacity):
     async def story():
-        box = Mailbox(transport_capacity=capacity, layer_capacity=capacity, grace=SOON)
+        box = Mailbox(transport_capacity=capacity, layer_capacity=capacity, transport_grace=SOON, layer_grace=SOON)
 
         async def write(writer, lane, count):
             for number in range(count):
@@ -116,14 +146,13 @@ async def test_reading_one_lane_makes_no_room_in_the_other():
         assert await asyncio.wait_for(box.receive(), SOON) == event("heard")
         await asyncio.sleep(0)
     assert not writing.done()
-    for _ in range(2):
-        assert (await box.next())[0] is Lane.LAYER
+    assert (await box.next())[0] is Lane.LAYER
     assert await asyncio.wait_for(writing, SOON)
     assert box.dropped == 0
 
 
-async def test_a_writer_waits_for_half_of_a_full_lane():
-    box = Mailbox(transport_capacity=4)
+async def test_a_writer_waits_for_a_quarter_of_a_full_lane():
+    box = Mailbox(transport_capacity=8)
     fill(box)
     writing = asyncio.create_task(box.put(event("late")))
     await asyncio.sleep(0)
@@ -135,7 +164,7 @@ async def test_a_writer_waits_for_half_of_a_full_lane():
 
 
 async def test_a_reader_that_reads_nothing_is_stuck_and_costs_its_writer_one_wait():
-    box = Mailbox(transport_capacity=4, grace=0.02)
+    box = Mailbox(transport_capacity=4, transport_grace=0.02)
     fill(box)
     async with asyncio.timeout(SOON):
         assert not await box.put(event("first"))
@@ -147,22 +176,57 @@ async def test_a_reader_that_reads_nothing_is_stuck_and_costs_its_writer_one_wai
 
 
 async def test_a_stuck_reader_is_one_again_that_is_waited_for_once_it_has_read_half():
-    box = Mailbox(transport_capacity=4, grace=0.02)
+    box = Mailbox(transport_capacity=4, transport_grace=0.02)
     fill(box)
     await box.put(event("dropped"))
     await box.next()
     assert box.stuck
     await box.next()
     assert not box.stuck
+    assert box.waits()
 
 
 async def test_a_reader_that_is_stuck_in_one_lane_is_waited_for_in_the_other():
-    box = Mailbox(transport_capacity=2, layer_capacity=2, grace=0.02)
+    box = Mailbox(transport_capacity=2, layer_capacity=2, layer_grace=0.02)
     fill(box, Lane.LAYER)
     await box.put(event("dropped"), Lane.LAYER)
     assert box.stuck
     assert await box.room(Lane.TRANSPORT)
+    assert box.waits(Lane.TRANSPORT)
     assert not await box.room(Lane.LAYER)
+    assert not box.waits(Lane.LAYER)
+
+
+async def test_a_reader_that_reads_on_but_far_too_slowly_is_stuck_in_the_end():
+    box = Mailbox(transport_capacity=40, transport_grace=0.05)
+    fill(box)
+
+    async def read_slowly():
+        while True:
+            await box.next()
+            await asyncio.sleep(0.03)
+
+    reading = asyncio.create_task(read_slowly())
+    await asyncio.wait_for(box.room(), SOON)
+    reading.cancel()
+    assert box.stuck
+    assert len(box) > 30
+
+
+async def test_a_loop_that_was_held_up_makes_no_reader_stuck():
+    box = Mailbox(transport_capacity=4, transport_grace=0.01)
+    fill(box)
+    writing = asyncio.create_task(box.put(event("late")))
+    await asyncio.sleep(0)
+    time.sleep(0.05)  # noqa: ASYNC251  (as a garbage collection or a slow disk would)
+    reading = asyncio.create_task(box.next())
+    assert await asyncio.wait_for(writing, SOON)
+    await reading
+    assert not box.stuck
+
+
+def test_the_transport_waits_longer_than_a_consumer_may_wait_for_the_layer():
+    assert TRANSPORT_GRACE > PATIENCE * LAYER_GRACE
 
 
 async def test_room_does_not_wait_where_the_reader_has_caught_up_already():
@@ -175,7 +239,7 @@ async def test_room_does_not_wait_where_the_reader_has_caught_up_already():
 
 
 async def test_a_writer_with_all_the_time_in_the_world_never_makes_a_reader_stuck():
-    box = Mailbox(transport_capacity=2, grace=0.01)
+    box = Mailbox(transport_capacity=2, transport_grace=0.01)
     fill(box)
     waiting = asyncio.create_task(box.room(patient=True))
     await asyncio.wait((waiting,), timeout=0.05)
