@@ -20,8 +20,8 @@ def test_all_rows_compile_into_one_value_in_a_steady_order(django_assert_num_que
     with django_assert_num_queries(2):
         found = desired()
     assert found.devices == (
-        DeviceWish(name="broker", kind="mqtt", link="mqtt://localhost", transmit=True, enabled=False),
         DeviceWish(name="vhf", kind="aprs", link="tcp://127.0.0.1:8001", options={"baud": 1200}),
+        DeviceWish(name="broker", kind="mqtt", link="mqtt://localhost", transmit=True, enabled=False),
     )
     assert found.routes == (
         RouteWish(device="vhf", consumer="a.First", match="source=QQ1*", options={"x": 1}),
