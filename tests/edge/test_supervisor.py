@@ -13,8 +13,8 @@ from edge.runner import Runner
 from edge.status import State
 from edge.supervisor import Supervisor
 from transports.links import MemoryPort
-from transports.simulator.kiss import encode_kiss
-from transports.simulator.packets import Packet, encode_packet
+from transports.simulator.kiss import KissReader, encode_kiss
+from transports.simulator.packets import Packet, decode_packet, encode_packet
 
 LIMIT = 10  # seconds; no wait here is longer
 HERE = "tests.edge.test_supervisor"
@@ -440,3 +440,25 @@ async def test_transmitting_goes_through_the_gate(house):
     assert vhf.written.endswith(b"\x03\xf0>x\xc0")
     house.box.wake("vhf")
     house.box.wake("nobody")
+
+
+async def test_the_chat_consumer_answers_over_the_air_and_each_message_waits_for_its_acknowledgement(house):
+    vhf = MemoryPort("vhf")
+    chat = route(consumer="tests.edge.samples.ChatConsumer")
+    await house.apply(device(options={"callsign": "QQ1EDG-10"}, transmit=True), chat)
+    await house.is_up("vhf")
+    vhf.feed(frame(":QQ1EDG-10:hello{7", source="QQ1MIA-7"))
+    reader, told = KissReader(), []
+
+    def heard(text):
+        for found in reader.feed(bytes(vhf.written)):
+            told.append(decode_packet(found.data).info.decode())
+        vhf.written.clear()
+        return any(text in info for info in told)
+
+    await house.until(lambda: heard(":QQ1MIA-7 :[Welcome Anonymous!]{"))
+    assert told[0] == ":QQ1MIA-7 :ack7"
+    assert len(told) == 2  # the echo waits
+    vhf.feed(frame(f":QQ1EDG-10:ack{told[1].rpartition('{')[2]}", source="QQ1MIA-7"))
+    await house.until(lambda: heard(":QQ1MIA-7 :Anonymous: hello{"))
+    assert (house.status().sent, house.status().refused) == (3, 0)

@@ -8,7 +8,7 @@ from edge.registry import Device
 from transports.ax25 import Ax25Session, build
 from transports.options import Ax25Options
 
-# By hand: QQ1CA2-9>APZSIM,WIDE1-1*:>hi; destination, source, digipeater (each letter shifted left by one), UI, no layer 3.
+# By hand: QQ1CA2-9>APZSIM,WIDE1-1*:>hi; destination, source, digipeater (letters shifted left by one), UI, no layer 3.
 FRAME = bytes.fromhex("82a0b4a6929ae0 a2a26286826472 ae92888a6240e3 03f0 3e6869")
 KISS = b"\xc0\x00" + FRAME + b"\xc0"
 

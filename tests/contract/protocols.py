@@ -1,0 +1,58 @@
+"""What the suite has to know of each protocol: bytes that are an event, half of one, and an event that is bytes."""
+
+from dataclasses import dataclass, field
+
+from transports import aprs, ax25, serial
+from transports.options import AprsOptions, Ax25Options, SerialOptions
+from transports.simulator.kiss import encode_kiss
+from transports.simulator.packets import Packet, encode_packet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    name: str
+    build: object
+    options: object
+    make: object  # a text -> the bytes of an event
+    read: object  # an event -> the text
+    send: dict = field(default_factory=dict)  # the fields of a send event
+    sent: bytes = b""  # what the far side reads of it
+
+
+def frame(text):
+    return encode_kiss(encode_packet(Packet(source="QQ1MIA-7", destination="APZSIM", info=b">" + text.encode())))
+
+
+def text_of_info(event):
+    return event["info"][1:].decode()
+
+
+PROTOCOLS = (
+    Protocol(
+        name="serial",
+        build=serial.build,
+        options=SerialOptions(framing="line"),
+        make=lambda text: f"{text}\r\n".encode(),
+        read=lambda event: event["text"],
+        send={"text": "hello"},
+        sent=b"hello\r\n",
+    ),
+    Protocol(
+        name="ax25",
+        build=ax25.build,
+        options=Ax25Options(callsign="QQ1EDG-10"),
+        make=frame,
+        read=text_of_info,
+        send={"destination": "QQ1MIA", "info": b"hello"},
+        sent=b"\x03\xf0hello\xc0",
+    ),
+    Protocol(
+        name="aprs",
+        build=aprs.build,
+        options=AprsOptions(callsign="QQ1EDG-10"),
+        make=frame,
+        read=text_of_info,
+        send={"packet": {"format": "status", "text": "hello"}},
+        sent=b"\x03\xf0>hello\xc0",
+    ),
+)
