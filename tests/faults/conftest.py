@@ -12,7 +12,7 @@ from tests.faults.consumers import ALARM
 from tests.scenarios.running import Steady, eventually, gaps, short_folder
 from transports.simulator.tnc import SimulatedTnc
 
-LONGEST_SILENCE = 1.0  # seconds that a neighbour may be kept waiting, on a loaded machine with two cores
+LONGEST_SILENCE = 2.0  # seconds that a neighbour may be kept waiting, on a loaded machine with two cores
 
 
 class Diary:

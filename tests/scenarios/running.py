@@ -27,6 +27,7 @@ from transports.simulator.tnc import SimulatedTnc
 
 ROOT = Path(__file__).parents[2]
 SOON = 15.0  # seconds; no wait for one thing is longer
+START = 30.0  # seconds for a command to start and to end, on a machine that has other things to do
 LOOK = 0.02  # seconds between two looks
 BEAT = 0.02  # seconds between two numbered packets of a steady station
 NUMBER = re.compile(r"beat (\d+)")
@@ -86,7 +87,7 @@ def environment(**more):
     }
 
 
-def edge(*words, data, timeout=SOON, **more):
+def edge(*words, data, timeout=START, **more):
     """Run one command to its end."""
     command = [sys.executable, "-m", "edge.cli", words[0], "--data", str(data), *map(str, words[1:])]
     return subprocess.run(
@@ -102,7 +103,7 @@ def make_rows(data, *rows):
         env=environment(EDGE_DATA=str(data)),
         capture_output=True,
         text=True,
-        timeout=SOON,
+        timeout=START,
         check=True,
         cwd=data,
     )
@@ -133,7 +134,7 @@ class Process:
     def complained(self):
         return self.log.read_text(errors="replace")
 
-    def says(self, pattern, limit=SOON):
+    def says(self, pattern, limit=START):
         """Wait until it has said something, and return the match."""
 
         def look():
