@@ -231,8 +231,8 @@ async def test_closing_at_the_very_moment_of_the_loss_is_quiet(pty, opened, rece
     link._transport._read_ready()  # asyncio has seen it, and has not told yet
     with pytest.raises(LinkLost, match="closing"):
         link.write(b"x")
-    await asyncio.wait_for(link.close(), LIMIT)
-    await until(lambda: receiver.reasons)
+    async with asyncio.timeout(LIMIT):
+        await link.close()  # in this same turn of the loop
     assert len(receiver.reasons) == 1
     assert caplog.text == ""
 
