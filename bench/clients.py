@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from bench.measure import answer, commands, percentile
 
-QUIET = 2.0  # seconds without a message, after which no more are expected
+QUIET = 3.0  # seconds without a message, after which no more are expected
 MASK = bytes(4)  # a mask of zeros is a mask (RFC 6455, section 5.3), and leaves the text as it is
 READ = 1 << 18  # bytes
 
@@ -74,7 +74,7 @@ def main() -> None:
         answer(connected=count)
         for command in commands():
             if "count" in command:
-                _count(selector, command["count"], command["seconds"])
+                _count(selector, command["count"], command["late"], command["seconds"])
             elif "times" in command:
                 _times(selector, command["times"] * count, command["seconds"])
             else:
@@ -82,11 +82,14 @@ def main() -> None:
     os._exit(0)  # without goodbyes: the server ends first
 
 
-def _count(selector: selectors.BaseSelector, each: int, seconds: float) -> None:
-    """Count numbered texts until each client has had its number, or nothing comes any more, or the time is up."""
+def _count(selector: selectors.BaseSelector, each: int, late: float, seconds: float) -> None:
+    """Count numbered texts until each client has had its number, or nothing comes any more, or the time is up.
+
+    ``timely`` is how many came within ``late`` seconds.
+    """
     counts: dict[object, int] = {}
     last: dict[object, int] = {}
-    wanted, total, disorder = each * len(selector.get_map()), 0, 0
+    wanted, total, disorder, timely = each * len(selector.get_map()), 0, 0, 0
     answer(ready=wanted)
     began = time.monotonic()
     heard = until = began + seconds
@@ -100,7 +103,15 @@ def _count(selector: selectors.BaseSelector, each: int, seconds: float) -> None:
             total += len(texts)
             counts[key.data] = counts.get(key.data, 0) + len(texts)
             heard = time.monotonic()
-    answer(delivered=total, disorder=disorder, seconds=time.monotonic() - began, least=min(counts.values(), default=0))
+            if heard < began + late:
+                timely = total
+    answer(
+        delivered=total,
+        timely=timely,
+        disorder=disorder,
+        seconds=time.monotonic() - began,
+        least=min(counts.values(), default=0),
+    )
 
 
 def _times(selector: selectors.BaseSelector, wanted: int, seconds: float) -> None:
