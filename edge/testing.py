@@ -7,7 +7,8 @@
     await chat.disconnect()
 
 `ApplicationCommunicator`, `HttpCommunicator` and `WebsocketCommunicator` have the names and manners of Django Channels
-4.3. `ConversationCommunicator` is a peer on the radio or on a broker, `FeedCommunicator` a device.
+4.3, and so has ``ChannelsLiveServerTestCase`` (`edge.live`). `ConversationCommunicator` is a peer on the radio or on a
+broker, `FeedCommunicator` a device.
 
 The app starts with the first event, in a task and an empty context of its own. What it raises is raised in the test by
 the next call. **Every wait is bounded**: where the app does not do in ``timeout`` seconds what was waited for, it is
@@ -25,6 +26,7 @@ from urllib.parse import unquote, urlsplit
 from edge import spec
 from edge.asgi import App, Event, Receive, Scope, Send
 from edge.mailbox import Mailbox
+from edge.registry import import_string
 from edge.spec import SPEC_VERSION, CloseCode
 
 __all__ = [
@@ -39,6 +41,13 @@ CANCEL = 1.0  # seconds that a cancelled app has to end; one that does not is le
 WHOLE_RESPONSE = 30.0  # seconds for all parts of an HTTP response; a stream without end is for ApplicationCommunicator
 
 Headers = Iterable[tuple[bytes, bytes]]
+
+
+def __getattr__(name: str) -> Any:  # Any: what stands behind a name that is imported when it is asked for
+    """Find the live server test case, which needs Django and a server (`edge.live`)."""
+    if name == "ChannelsLiveServerTestCase":
+        return import_string("edge.live:ChannelsLiveServerTestCase")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class ApplicationCommunicator:
