@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from django_site.dashboard.history import last_lines
+from django_site.dashboard.history import newest_lines
 from django_site.dashboard.lines import line
 from django_site.devices.observed import statuses
 from edge.consumers import AsyncWebsocketConsumer
@@ -38,7 +38,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         devices = [status.as_dict() for status in statuses().values()]
         await self.send(text=encode({"type": "status", "devices": devices}))
         if not self.status_only:
-            packets = [asdict(each) for each in await database_sync_to_async(last_lines)(HISTORY)]
+            packets = [asdict(each) for each in await database_sync_to_async(newest_lines)(HISTORY)]
             await self.send(text=encode({"type": "history", "packets": packets}))
         self.shown = True
 

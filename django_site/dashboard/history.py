@@ -1,13 +1,31 @@
-"""The last packets, from the history, as the live page shows them."""
+"""The last packets as the live page shows them: from the history, and what is on its way there."""
 
 from django.db import DatabaseError
 
+from django_site import box
 from django_site.dashboard.lines import Line
 from django_site.stations.models import Packet
 
 
+def newest_lines(count: int) -> list[Line]:
+    """Return the last ``count`` packets, oldest first, those included that are not in the database yet. In a thread.
+
+    What waits is looked at first: a batch that is written in between is then seen twice, and not missed.
+    """
+    running = box.current()
+    waiting = running.packets.unwritten(count) if running else []
+    stored = last_lines(count)
+    known = {_identity(line) for line in stored}
+    return [*stored, *(line for line in waiting if _identity(line) not in known)][-count:]
+
+
+def _identity(line: Line) -> tuple[object, ...]:
+    """What makes two lines the same packet; the database rounds times to microseconds."""
+    return (round(line.time, 3), line.device, line.direction, line.source, line.via, line.text)
+
+
 def last_lines(count: int) -> list[Line]:
-    """Return the last ``count`` packets, oldest first; none where the history cannot be read: the page comes up."""
+    """Return the last ``count`` packets of the history, oldest first; none where it cannot be read: the page comes up."""
     try:
         newest = list(Packet.objects.defer("info").order_by("-pk")[:count])
     except DatabaseError:

@@ -51,6 +51,7 @@ class PacketLog:
         self.dropped = 0  # events that the database was too slow, or too full, for
         self.problem = ""  # why the last flush failed, in plain words; empty when all is well
         self._waiting: deque[Noted] = deque()
+        self._writing: deque[Noted] = deque()  # the batch that a flush has taken
         self._lock = Lock()  # held for moments only, so that the loop never waits for the disk
 
     def __len__(self) -> int:
@@ -64,6 +65,12 @@ class PacketLog:
             self._waiting.append(noted)
             self._drop_oldest()
 
+    def unwritten(self, count: int) -> list[Line]:
+        """Return the last ``count`` packets that are not in the database yet, oldest first; for any thread."""
+        with self._lock:
+            newest = [*self._writing, *self._waiting][-count:]
+        return [line(each.device, each.direction, each.event, now=each.when) for each in newest]
+
     def flush(self) -> int:
         """Write what waits, in one transaction, and return how many packets that were. Never raises.
 
@@ -71,6 +78,7 @@ class PacketLog:
         """
         with self._lock:
             batch, self._waiting = self._waiting, deque()
+            self._writing = batch
         try:
             write(batch)
         except DatabaseError as error:
@@ -83,6 +91,8 @@ class PacketLog:
             self._complain(f"{len(batch)} packets could not be recorded: {type(error).__name__}: {error}")
             log.exception("recording failed")
             return 0
+        finally:
+            self._writing = deque()
         self.problem = ""
         return len(batch)
 
@@ -104,6 +114,7 @@ class PacketLog:
     def _put_back(self, batch: deque[Noted]) -> None:
         with self._lock:
             self._waiting.extendleft(reversed(batch))
+            self._writing = deque()
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:

@@ -206,7 +206,7 @@ async def test_run_writes_by_the_interval_and_once_at_the_end():
     task = asyncio.create_task(log.run(interval=0.01))
     log.add("vhf", "heard", heard(summary="first"))
     async with asyncio.timeout(5):
-        while not await Packet.objects.aexists():  # noqa: ASYNC110  (the thread has no event to wait for)
+        while not await Packet.objects.aexists():
             await asyncio.sleep(0.01)
     log.add("vhf", "heard", heard(summary="second"))
     task.cancel()
@@ -217,3 +217,12 @@ async def test_run_writes_by_the_interval_and_once_at_the_end():
 
 def test_the_defaults_are_those_that_are_documented():
     assert (django_settings.KEEP_PACKETS, django_settings.KEEP_STATION_DAYS) == (50_000, 90)
+
+
+def test_what_is_not_written_yet_can_be_asked_for_as_lines():
+    log = PacketLog()
+    for number in range(3):
+        log.add("vhf", "heard", heard(f"QQ1AB{number}"))
+    assert [each.source for each in log.unwritten(2)] == ["QQ1AB1", "QQ1AB2"]
+    log.flush()
+    assert log.unwritten(2) == []

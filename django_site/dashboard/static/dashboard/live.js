@@ -14,13 +14,14 @@ const dropped = document.getElementById("dropped");
 const count = document.getElementById("count");
 
 let waiting = []; // packets that are not on the page yet, oldest first
+const known = new Set(); // what is on the page or waits for it: history and traffic overlap, above all after a break
 let paused = false;
 let drawing = false;
 
 const handlers = {
   status: ({ devices }) => { matchCards(devices); showStatus(devices); },
-  history: ({ packets }) => { rows.replaceChildren(); waiting = packets; draw(); },
-  packet: ({ packet }) => { waiting.push(packet); draw(); },
+  history: ({ packets }) => { packets.forEach(take); draw(); },
+  packet: ({ packet }) => { take(packet); draw(); },
   dropped: ({ count: number }) => {
     dropped.hidden = false;
     dropped.textContent = `${number} not shown: more came than this page could take`;
@@ -41,8 +42,21 @@ function matchCards(devices) {
   }
 }
 
+function take(packet) {
+  if (known.has(identity(packet))) return;
+  known.add(identity(packet));
+  waiting.push(packet);
+}
+
+// Milliseconds, because the history rounds its times.
+function identity(packet) {
+  const { time, device, direction, source, via, text } = packet;
+  return [time.toFixed(3), device, direction, source, via, text].join("\n");
+}
+
 function draw() {
-  if (waiting.length > MOST_ROWS) waiting.splice(0, waiting.length - MOST_ROWS);
+  const surplus = waiting.splice(0, Math.max(0, waiting.length - MOST_ROWS));
+  surplus.forEach((packet) => known.delete(identity(packet)));
   if (paused) pause.textContent = `Go on (${waiting.length} waiting)`;
   if (paused || drawing) return;
   drawing = true; // a flood is drawn once a frame, not once a packet
@@ -51,7 +65,10 @@ function draw() {
     const made = waiting.map(row).reverse();
     waiting = [];
     rows.prepend(...made);
-    while (rows.children.length > MOST_ROWS) rows.lastElementChild.remove();
+    while (rows.children.length > MOST_ROWS) {
+      known.delete(rows.lastElementChild.dataset.identity);
+      rows.lastElementChild.remove();
+    }
     tally();
   });
 }
@@ -59,6 +76,7 @@ function draw() {
 function row(packet) {
   const line = document.createElement("tr");
   line.dataset.packet = packet.direction;
+  line.dataset.identity = identity(packet);
   const to = [packet.destination, packet.via && `via ${packet.via}`].filter(Boolean).join(" ");
   const what = [packet.reason && `Refused: ${packet.reason}.`, packet.text].filter(Boolean).join(" ");
   cell(line, "time", clock(packet.time)).title = new Date(packet.time * 1000).toISOString();
