@@ -204,7 +204,8 @@ async def test_the_box_that_stops_says_so_to_all(house):
     await house.is_up("vhf", "uhf")
     await house.until(lambda: len(TOLD) == 2)
     await house.box.stop()
-    assert TOLD == {name: ["connect", "disconnect 1012 the box is stopping"] for name in ("vhf", "uhf")}
+    words = ["connect", "disconnect 1012 the box is stopping"]
+    assert TOLD == {"vhf": words, "uhf": words}
     assert {(status.state, status.text) for status in house.box.status()} == {(State.STOPPED, "the box is stopping")}
 
 
@@ -451,8 +452,7 @@ async def test_the_chat_consumer_answers_over_the_air_and_each_message_waits_for
     reader, told = KissReader(), []
 
     def heard(text):
-        for found in reader.feed(bytes(vhf.written)):
-            told.append(decode_packet(found.data).info.decode())
+        told.extend(decode_packet(found.data).info.decode() for found in reader.feed(bytes(vhf.written)))
         vhf.written.clear()
         return any(text in info for info in told)
 

@@ -15,7 +15,7 @@ LIMIT = 5  # seconds; no wait here is longer
 
 
 class Letters:
-    """A protocol of single letters; "!" breaks it."""
+    """A protocol of single letters; "!" breaks it, "?" meets a bug."""
 
     scope_type = "serial"
 
@@ -28,6 +28,8 @@ class Letters:
     def receive_bytes(self, data, now):
         for number in data:
             letter = bytes([number])
+            if letter == b"?":
+                raise KeyError("a bug in the session")
             if letter == b"!":
                 raise RemoteProtocolError("the peer said !")
             if letter.isalpha():
@@ -330,14 +332,24 @@ async def test_a_peer_that_breaks_the_protocol_is_dropped_and_the_runner_is_told
     assert (app.letters, app.verbs[-1], port.transport) == (b"ab", "disconnect", None)
 
 
+async def test_a_packet_that_meets_a_bug_is_counted_and_the_link_stays(server, port, until, caplog):
+    app = App()
+    async with serving(server, app, port):
+        port.feed(b"ab?c")
+        port.feed(b"d")
+        await until(lambda: app.letters == b"abd")
+        assert server.counters()["failed_reads"] == 1
+    assert "memory://bench: what was read could not be understood: 61 62 3f 63" in caplog.text
+
+
 async def test_counters_go_on_from_link_to_link(server, port, until):
     app = App()
     assert server.counters() == {}
     for number in (1, 2):
         async with serving(server, app, port):
             port.feed(b"123")
-            assert server.counters() == {"noise": 3 * number, "dropped": 0}
-    assert server.counters() == {"noise": 6, "dropped": 0}
+            assert server.counters() == {"noise": 3 * number, "failed_reads": 0, "dropped": 0}
+    assert server.counters() == {"noise": 6, "failed_reads": 0, "dropped": 0}
 
 
 async def test_each_link_has_a_session_of_its_own(server, port):

@@ -60,6 +60,13 @@ def test_mic_e_is_read_with_its_destination():
     assert (packet.fields["symbol"], packet.fields["course"], packet.fields["speed"]) == ("/j", 251, 37.0)
 
 
+@pytest.mark.parametrize("info", [b"\x1c\x01", b"\x1d", b"`x", b"'"])
+def test_mic_e_to_a_destination_that_holds_no_position_is_unparsed(info):
+    packet = parse(info, "APZSIM")
+    assert packet.format == "unparsed"
+    assert packet.reason
+
+
 def test_a_frequency_is_not_an_altitude_of_358_km():
     packet = parse(b'`|_[o6=>/`"6(}145.725MHz}_#', destination="TY5QQ0")
     assert packet.format == "mic-e"

@@ -31,4 +31,5 @@ def parse_with_aprslib(text: str, destination: str = _NEUTRAL_DESTINATION) -> Fi
         fields: Fields = aprslib.parse(f"{_NEUTRAL_SOURCE}>{destination}:{text}")
     except Exception as error:  # noqa: BLE001 - hostile bytes raise what nobody foresaw; see the module's docstring
         return f"{type(error).__name__}: {error}"[:200]
-    return fields
+    # Mic-E to a destination that is none comes back as a beacon or the like, and without an error.
+    return fields if "symbol" in fields and "symbol_table" in fields else "expected a position, came none"
