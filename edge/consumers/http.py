@@ -37,6 +37,7 @@ from edge.spec import CloseCode
 MAX_BODY = 2_621_440  # bytes of a request's body; Django's own DATA_UPLOAD_MAX_MEMORY_SIZE
 READ_AHEAD = 16  # parts of a body that wait for their turn; servers cut them to 64 KiB or less
 CONTENT_TOO_LARGE = 413
+BODIES = ("http.response.body", "http.response.pathsend", "http.response.zerocopysend")  # ASGI's, and its extensions'
 
 Headers = Iterable[tuple[bytes | str, bytes | str]] | Mapping[bytes | str, bytes | str]
 
@@ -119,16 +120,18 @@ class AsyncHttpConsumer(AsyncConsumer):
         if type_ == "http.response.start":
             self._require(Phase.SILENT, type_)
             self._phase = Phase.BEGUN
-        elif type_.startswith("http.response."):
+        elif type_ in BODIES:
             self._require(Phase.BEGUN, type_)
-            if type_ in _ENDS and not message.get("more_body"):
+            if not message.get("more_body"):
                 self._phase = Phase.COMPLETE
         await super().send(message)
 
     async def http_request(self, message: Event) -> None:
         """Gather the body; once it is whole, `handle` it."""
-        self.body.append(message.get("body", b""))
-        if self.max_body is not None and sum(map(len, self.body)) > self.max_body:
+        part = message.get("body", b"")
+        self._received += len(part)
+        self.body.append(part)
+        if self.max_body is not None and self._received > self.max_body:
             self.body.clear()
             await self._refuse_body()
         elif not message.get("more_body"):
@@ -147,6 +150,7 @@ class AsyncHttpConsumer(AsyncConsumer):
     def _begin(self, scope: Scope, receive: Receive, send: Send) -> None:
         super()._begin(scope, receive, send)
         self.body = []
+        self._received = 0  # bytes
         self._phase = Phase.SILENT
         self._presence = None
         self._mailbox = self._inbox = Mailbox(transport_capacity=READ_AHEAD)
@@ -206,9 +210,6 @@ class AsyncHttpConsumer(AsyncConsumer):
     def _require(self, phase: Phase, type_: str) -> None:
         if self._phase is not phase:
             raise LocalProtocolError(f"{type_} was sent when the response was {self._phase.value}")
-
-
-_ENDS = ("http.response.body", "http.response.pathsend", "http.response.zerocopysend")
 
 
 def _encoded(text: bytes | str) -> bytes:

@@ -33,6 +33,7 @@ class Bench:
         self.log = []
         self.written = asyncio.Event()
         self.go_on = asyncio.Event()
+        self.task = None
 
     def write(self, line):
         self.log.append(line)
@@ -62,7 +63,7 @@ class Bench:
 async def bench():
     bench = Bench()
     yield bench
-    if not bench.task.done():
+    if bench.task is not None and not bench.task.done():
         await bench.stop()
     left = [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith(("worker", "edge"))]
     assert left == []
@@ -300,6 +301,9 @@ def test_both_commands_say_what_is_missing(capsys, settings):
     assert "cannot import nowhere" in capsys.readouterr().err
     with pytest.raises(CommandError, match="there is no channel layer 'other'"):
         call_command("runworker", "--layer", "other", "jobs")
+    settings.ASGI_APPLICATION = None
+    with pytest.raises(CommandError, match="the setting ASGI_APPLICATION names no application"):
+        call_command("runworker", "jobs")
 
 
 def test_both_commands_run_the_worker_of_the_application(monkeypatch, settings):

@@ -24,9 +24,12 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Work until told to stop."""
+        path = getattr(settings, "ASGI_APPLICATION", None)
+        if not path:
+            raise CommandError("the setting ASGI_APPLICATION names no application")
         try:
             layer = require_shared(get_channel_layer(options["layer"]), options["layer"])
-            application = import_string(settings.ASGI_APPLICATION)
+            application = import_string(path)
             require_route(application, options["channels"])
         except ConfigError as error:
             raise CommandError(str(error)) from error

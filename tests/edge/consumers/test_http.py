@@ -296,7 +296,7 @@ async def test_over_the_real_server_413_comes_before_the_body():
         max_body = 4
 
     async with serving(Small.as_asgi()) as port, asking(port, "content-length: 999999999", method="POST") as reader:
-        assert b"413 Request Entity Too Large" in await read_until(reader, b"\r\n\r\n")
+        assert b"HTTP/1.1 413 " in await read_until(reader, b"\r\n\r\n")
         assert b"may have 4 bytes" in await asyncio.wait_for(reader.read(), SOON)  # to the end: it was closed
 
 
@@ -398,3 +398,18 @@ async def test_a_third_partys_layer_wakes_it_too(layer):
     await foreign.group_send("news", {"type": "news", "text": "from afar"})
     assert (await answer)["body"] == b"from afar"
     await polling.wait()
+
+
+async def test_events_of_extensions_pass_as_they_are():
+    class Extended(AsyncHttpConsumer):
+        async def handle(self, body):
+            await self.send({"type": "http.response.push", "path": "/style.css", "headers": []})
+            await self.send({"type": "http.response.start", "status": 200, "trailers": True})
+            await self.send_body(b"")
+            await self.send({"type": "http.response.trailers", "headers": []})
+
+    asked = HttpCommunicator(Extended.as_asgi(), "GET", "/")
+    await asked.send_input({"type": "http.request"})
+    sent = [(await asked.receive_output())["type"].rpartition(".")[2] for _ in range(4)]
+    assert sent == ["push", "start", "body", "trailers"]
+    await asked.wait()
