@@ -25,7 +25,7 @@ def _identity(line: Line) -> tuple[object, ...]:
 
 
 def last_lines(count: int) -> list[Line]:
-    """Return the last ``count`` packets of the history, oldest first; none where it cannot be read: the page comes up."""
+    """Return the last ``count`` packets of the history, oldest first; none where it cannot be read."""
     try:
         newest = list(Packet.objects.defer("info").order_by("-pk")[:count])
     except DatabaseError:

@@ -26,12 +26,12 @@ class Chat(WebsocketConsumer):
     def connect(self, message):
         self.username = "Anonymous"
         self.accept()
-        self.send(text="[Welcome %s!]" % self.username)  # noqa: UP031
+        self.send(text="[Welcome %s!]" % self.username)
 
-    def receive(self, text, bytes=None):  # noqa: A002
+    def receive(self, text, bytes=None):
         if text.startswith("/name"):
             self.username = text[5:].strip()
-            self.send(text="[set your username to %s]" % self.username)  # noqa: UP031
+            self.send(text="[set your username to %s]" % self.username)
         else:
             self.send(text=self.username + ": " + text)
 
@@ -40,7 +40,7 @@ class Chat(WebsocketConsumer):
 
 
 class Mirror(AsyncWebsocketConsumer):
-    async def receive(self, text, bytes):  # noqa: A002
+    async def receive(self, text, bytes):
         await self.send(text=text) if text is not None else await self.send(bytes=bytes)
 
 
@@ -424,7 +424,7 @@ async def test_text_may_be_given_where_bytes_are_meant():
 
 async def test_a_line_can_be_given_as_its_text_to_a_consumer_with_plain_handlers():
     class Upper(SerialConsumer):
-        def receive(self, text, bytes):  # noqa: A002
+        def receive(self, text, bytes):
             self.send(text=text.upper() + str(len(bytes)))
 
     feed = FeedCommunicator(Upper.as_asgi(), "serial", framing="line")
