@@ -205,7 +205,7 @@ async def test_the_box_that_stops_says_so_to_all(house):
     await house.until(lambda: len(TOLD) == 2)
     await house.box.stop()
     words = ["connect", "disconnect 1012 the box is stopping"]
-    assert TOLD == {"vhf": words, "uhf": words}
+    assert TOLD["vhf"] == TOLD["uhf"] == words
     assert [status.state for status in house.box.status()] == [State.STOPPED] * 2
     assert [status.text for status in house.box.status()] == ["the box is stopping"] * 2
 
