@@ -5,6 +5,7 @@ The data folder is chosen before Django's settings are read, so a command parses
 """
 
 import argparse
+import atexit
 import os
 import sys
 from pathlib import Path
@@ -34,8 +35,10 @@ def set_up(options: argparse.Namespace) -> None:
     data_folder(options)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "django_site.settings")
     import django  # noqa: PLC0415  (not for commands that only ask the running box)
+    from django.db import connections  # noqa: PLC0415  (as above)
 
     django.setup()
+    atexit.register(connections.close_all)  # this thread's; a request's and the box's close their own
 
 
 def say(text: str = "") -> None:

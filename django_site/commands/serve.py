@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
+from asgiref.sync import sync_to_async
+
 from django_site.commands import complain, parser, say, set_up
 from edge.cli import FAILED, OK
 from edge.errors import ConfigError
@@ -36,7 +38,6 @@ def main(arguments: list[str]) -> int:
 
 async def announce(url: str, _: AsyncExitStack) -> int:
     """Say where the box is, and how to get in the first time; then wait for ever."""
-    from asgiref.sync import sync_to_async  # noqa: PLC0415  (as for Django: after set_up)
     from django.contrib.auth import get_user_model  # noqa: PLC0415  (as above)
 
     say(f"Edge is at {url}/")
@@ -56,6 +57,7 @@ def run(options: argparse.Namespace, work: Work) -> int:
 async def serve(options: argparse.Namespace, work: Work) -> int:
     """Start the pages and the box, do the work, stop both."""
     from django.conf import settings  # noqa: PLC0415  (after set_up)
+    from django.db import connections  # noqa: PLC0415  (after set_up)
 
     from django_site.asgi import application  # noqa: PLC0415  (after set_up)
     from django_site.box import Box  # noqa: PLC0415  (after set_up)
@@ -80,6 +82,7 @@ async def serve(options: argparse.Namespace, work: Work) -> int:
             await box.stop()
             working.cancel()
             await asyncio.wait([working])
+            await sync_to_async(connections.close_all)()  # of the thread in which async code asks the database
 
 
 def _outcome(working: "asyncio.Future[int]") -> int:
