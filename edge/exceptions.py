@@ -17,5 +17,17 @@ class ChannelFull(Exception):  # noqa: N818  (Channels' name)
     """A channel holds as many messages as its capacity allows; the message was not taken."""
 
 
+class MessageTooLarge(Exception):  # noqa: N818  (Channels' name)
+    """A message is larger than its channel layer carries; nothing was sent."""
+
+
+class RequestAborted(Exception):  # noqa: N818  (Channels' name)
+    """The client went away before its request was read."""
+
+
+class RequestTimeout(RequestAborted):
+    """The client took too long to send its request."""
+
+
 class InvalidChannelLayerError(ValueError):
     """The channel layer is not configured, or does not offer what was asked of it."""
