@@ -19,7 +19,7 @@ DEVICES = "/admin/devices/device/"
 ROUTES = "/admin/devices/route/"
 ECHO = "edge.consumers.AsyncAprsConsumer"
 
-APRS = {"name": "vhf", "link": "tcp://127.0.0.1:8001", "enabled": "on", "option_baud": "9600", "option_path": "WIDE1-1"}
+APRS = {"name": "vhf", "link": "serial:///dev/ttyUSB7", "enabled": "on", "option_baud": "9600", "option_path": "WIDE1-1"}
 MQTT = {"name": "broker", "link": "mqtt://localhost:1883", "enabled": "on", "option_protocol": "5"}
 
 
@@ -49,7 +49,7 @@ def add(browser, kind, values, *routes):
 
 @pytest.fixture
 def vhf():
-    return Device.objects.create(name="vhf", kind="aprs", link="tcp://127.0.0.1:8001", options={"callsign": "QQ1ABC"})
+    return Device.objects.create(name="vhf", kind="aprs", link="serial:///dev/ttyUSB7", options={"callsign": "QQ1ABC"})
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_several_mistakes_are_said_at_once(browser):
 def test_two_devices_on_one_port_and_of_one_name(browser, vhf):
     found = errors(add(browser, "aprs", APRS))
     assert "another device is called 'vhf' already" in found["name"]
-    assert "device 'vhf' uses tcp://127.0.0.1:8001 already" in found["link"]
+    assert "device 'vhf' uses /dev/ttyUSB7 already" in found["link"]
 
 
 def test_a_device_is_no_rival_of_itself(browser, vhf):

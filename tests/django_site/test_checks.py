@@ -14,7 +14,7 @@ def found(**options):
 
 @pytest.fixture
 def vhf():
-    return Device.objects.create(name="vhf", kind="aprs", link="tcp://127.0.0.1:8001")
+    return Device.objects.create(name="vhf", kind="aprs", link="serial:///dev/ttyUSB7")
 
 
 def test_what_can_work_is_not_mentioned(vhf):
@@ -49,11 +49,11 @@ def test_a_bad_device_is_an_error_that_says_what_to_do(vhf, change, number, word
 
 
 def test_two_devices_on_one_port_are_told_of_each_other(vhf):
-    Device.objects.create(name="hf", kind="ax25", link="tcp://127.0.0.1:8001")
+    Device.objects.create(name="hf", kind="ax25", link="serial:///dev/ttyUSB7")
     messages = found()
     assert {message.id for message in messages} == {"edge.E003"}
-    assert "device 'vhf' uses tcp://127.0.0.1:8001 already" in messages[0].msg
-    assert "device 'hf' uses tcp://127.0.0.1:8001 already" in messages[1].msg
+    assert "device 'vhf' uses /dev/ttyUSB7 already" in messages[0].msg
+    assert "device 'hf' uses /dev/ttyUSB7 already" in messages[1].msg
 
 
 @pytest.mark.parametrize(
