@@ -27,6 +27,7 @@ OPEN_TIMEOUT = 10.0  # seconds; a port that cannot be opened by then is treated 
 DRAIN_TIMEOUT = 30.0  # seconds that the far side may take nothing before the link counts as dead
 CLOSE_TIMEOUT = 1.0  # seconds for what is still to be written
 CLOSE_POLL = 0.02  # seconds between looks at what a closing port has still to write; no event tells
+READ_SIZE = 16_384  # bytes; pyserial-asyncio reads 1,024, with two system calls each
 WRITE_LIMIT = 1024  # bytes waiting to be written before `drain` waits: about a second at 9600 Bd
 
 
@@ -195,7 +196,9 @@ async def _open_serial(parts: SplitResult, receiver: Receiver, baud: int) -> Lin
         raise
     link = Link(receiver, parts.path)
     # It announces itself only in the next turn of the loop, when what it reads first is on its way already.
-    link.connection_made(serial_asyncio.SerialTransport(loop, link, port))
+    transport = serial_asyncio.SerialTransport(loop, link, port)
+    transport._max_read_size = READ_SIZE  # noqa: SLF001  (it has no public way; 0.6 is its last release)
+    link.connection_made(transport)
     return link
 
 
