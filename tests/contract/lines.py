@@ -56,6 +56,7 @@ class PtyLine:
 
     def lose(self):
         if self.master >= 0:
+            self.link.unlink(missing_ok=True)  # as udev does; the kernel gives the number to whoever asks next
             os.close(self.master)
         self.master = -1
 
