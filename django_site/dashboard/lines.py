@@ -4,6 +4,7 @@ What comes from the air or from a broker is hostile: every text here is bounded,
 a page escapes it.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ MAX_NAME = 100  # characters of a source; topics can have 65,535
 MAX_SHOWN = 400  # bytes looked at; the rest could not be shown anyway
 ELLIPSIS = "…"
 UNPRINTABLE = "·"
+MAX_JSON = 8_192  # bytes of a payload that is looked into
 MOSTLY_TEXT = 0.7  # share of printable characters, below which bytes are shown in hexadecimal
 MAX_HEX = 32  # bytes
 
@@ -53,7 +55,19 @@ def summary(event: Mapping[str, Any]) -> str:
         return clean(said, MAX_TEXT)
     if isinstance(packet := event.get("packet"), Mapping):
         return _packet(packet)
-    return readable(payload(event))
+    content = payload(event)
+    return _summary_in_json(content) or readable(content)
+
+
+def _summary_in_json(content: bytes) -> str:
+    """What a JSON object says of itself in ``summary``, as those do that the forward consumer publishes."""
+    if not content.startswith(b"{") or len(content) > MAX_JSON:
+        return ""
+    try:
+        said = json.loads(content).get("summary")
+    except (ValueError, RecursionError):
+        return ""
+    return clean(said, MAX_TEXT) if isinstance(said, str) else ""
 
 
 def payload(event: Mapping[str, Any]) -> bytes:

@@ -62,7 +62,7 @@ class Forward(AsyncConsumer):
         event = {
             "type": "mqtt.send",
             "topic": fill(self.options.topic, {name: values[name] for name in FIELDS[self.scope["type"]]}),
-            "payload": json.dumps(_plain(_for_readers(values))),
+            "payload": json.dumps(_plain(_for_readers(values)), ensure_ascii=False),
             "retain": self.options.retain,
             "origin": self.scope["device"],
         }

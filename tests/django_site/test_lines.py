@@ -84,3 +84,18 @@ def test_no_event_is_too_strange(event):
     assert len(found.source) <= MAX_NAME
     assert found.source.isprintable()
     assert isinstance(payload(event), bytes)
+
+
+@pytest.mark.parametrize(
+    ("payload", "text"),
+    [
+        ('{"device": "vhf", "summary": "position 47.8N 12.4E"}', "position 47.8N 12.4E"),
+        ('{"summary": "a\\u001b[2J"}', "a·[2J"),
+        ('{"summary": 5}', '{"summary": 5}'),
+        ('{"on": true}', '{"on": true}'),
+        ('{"summary": ', '{"summary": '.strip()),
+        ("{" * 5000, "{" * 199 + "…"),
+    ],
+)
+def test_a_json_payload_is_shown_by_its_own_summary_where_it_has_one(payload, text):
+    assert summary({"type": "mqtt.send", "topic": "a", "payload": payload}) == text
