@@ -77,6 +77,10 @@ class Mailbox:
         """Count what waits in both lanes. An empty mailbox is false: ask ``is None`` where one may be missing."""
         return len(self._transport.messages) + len(self._layer.messages)
 
+    def waiting(self, lane: Lane) -> int:
+        """Count what waits in one lane."""
+        return len((self._transport if lane is TRANSPORT else self._layer).messages)
+
     @property
     def layer_capacity(self) -> int:
         """How many messages the layer lane holds; may be set."""

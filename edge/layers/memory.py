@@ -9,47 +9,65 @@ is paced by its readers, and one sleeping member costs it a quarter of a second 
 """
 
 import asyncio
-import fnmatch
+import itertools
 import secrets
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edge.exceptions import ChannelFull
-from edge.layers.base import Message, require_channel_name, require_group_name
+from edge.layers.base import BaseChannelLayer, Message, Receipt, require_message
+from edge.layers.drops import DropLog
+from edge.layers.sync import settle
 from edge.mailbox import LAYER, LAYER_CAPACITY, Mailbox
 
 MAX_CHANNELS = 10_000  # channels with messages and neither a mailbox nor a receiver; the oldest is forgotten beyond
 
 
-class InMemoryChannelLayer:
-    """The layer of one process and one event loop; threads use ``asyncio.run_coroutine_threadsafe``.
+class InMemoryChannelLayer(BaseChannelLayer):
+    """The layer of one process and one event loop; threads use its `sync`.
 
     ``capacity`` bounds a channel's waiting messages, ``channel_capacity`` maps name patterns (``http.*``) to other
     bounds, ``expiry`` is how many seconds a message may wait for `receive`. ``dropped`` counts what was not taken.
+
+    A membership ends with `group_discard`, with its channel, or when a message to it expires that nobody came to read.
+    ``group_expiry`` is taken for the sake of shared settings and does nothing: who is there for days stays a member.
+
+    ``groups`` is what tests of Channels projects look at: the members by group, a dictionary with a key for each. So is
+    `channels`.
     """
 
-    extensions = ["groups", "flush"]  # noqa: RUF012  (Channels' layers are asked for a list)
+    extensions = ["groups", "flush", "presence"]  # noqa: RUF012  (Channels' layers are asked for a list)
 
     def __init__(
         self,
-        *,
-        capacity: int = LAYER_CAPACITY,
         expiry: float = 60,
-        channel_capacity: Mapping[str, int] | None = None,
+        group_expiry: float = 86400,  # noqa: ARG002  (as said above)
+        capacity: int = LAYER_CAPACITY,
+        channel_capacity: Mapping[Any, int] | None = None,  # keys: as of BaseChannelLayer
         **_: Any,  # what only other layers of a shared setting know
     ) -> None:
-        self.capacity = capacity
-        self.expiry = expiry
-        self.channel_capacity = dict(channel_capacity or {})
-        if wrong := [number for number in (capacity, *self.channel_capacity.values()) if number < 1]:
+        super().__init__(expiry, capacity, channel_capacity)
+        if wrong := [number for number in (capacity, *(channel_capacity or {}).values()) if number < 1]:
             raise ValueError(f"a channel's capacity is at least 1 message, not {wrong[0]}")
-        self.dropped = 0
         self.groups: dict[str, dict[str, Mailbox | None]] = {}
         self._groups_of: dict[str, set[str]] = {}
+        self._watchers: dict[str, dict[str, None]] = {}  # by group; a dict, for its order
+        self._watched_by: dict[str, set[str]] = {}
         self._mailboxes: dict[str, Mailbox] = {}
         self._queues: dict[str, _Queue] = {}
+        self._drops = DropLog()
+
+    @property
+    def dropped(self) -> int:
+        """How many messages were not taken, or expired unread, since the start."""
+        return self._drops.total
+
+    @property
+    def channels(self) -> "Mapping[str, Waiting]":
+        """The channels that are open or have messages, with Channels' ``qsize()`` and ``empty()``: for tests."""
+        return _Channels(self._mailboxes, self._queues)
 
     async def new_channel(self, prefix: str = "specific") -> str:
         """Return a name that nobody else has."""
@@ -57,107 +75,203 @@ class InMemoryChannelLayer:
 
     def attach(self, channel: str, mailbox: Mailbox) -> None:
         """Deliver what is sent to a channel into this mailbox from now on, and what has waited there."""
-        name = require_channel_name(channel)
-        mailbox.layer_capacity = self.capacity_of(name)
-        self._mailboxes[name] = mailbox
-        if (waiting := self._queues.pop(name, None)) is not None:
+        self.require_valid_channel_name(channel)
+        settle(self)
+        mailbox.layer_capacity = self.get_capacity(channel)
+        self._mailboxes[channel] = mailbox
+        if (waiting := self._queues.pop(channel, None)) is not None:
             for message in waiting.take():
                 mailbox.push(message, LAYER)
-        for group in self._groups_of.get(name, ()):
-            self.groups[group][name] = mailbox
+        for group in self._groups_of.get(channel, ()):
+            self.groups[group][channel] = mailbox
 
     def detach(self, channel: str) -> None:
-        """Forget a channel, and take it out of every group."""
+        """Forget a channel, and take it out of every group and every watch."""
         self._mailboxes.pop(channel, None)
         self._queues.pop(channel, None)
+        for group in tuple(self._watched_by.get(channel, ())):
+            self._unwatch(group, channel)
         for group in tuple(self._groups_of.get(channel, ())):
             self._leave(group, channel)
 
-    def capacity_of(self, channel: str) -> int:
-        """Return how many messages may wait in a channel."""
-        patterns = self.channel_capacity.items()
-        return next(
-            (capacity for pattern, capacity in patterns if fnmatch.fnmatchcase(channel, pattern)), self.capacity
-        )
-
     async def send(self, channel: str, message: Message) -> None:
         """Send to one channel. A full one is waited for as long as its reader keeps up; then ChannelFull."""
-        name = require_channel_name(channel)
+        require_message(message)
+        self.require_valid_channel_name(channel)
         copy = _copied(message)
-        if (mailbox := self._mailboxes.get(name)) is not None:
+        if (mailbox := self._mailboxes.get(channel)) is not None:
             taken = await mailbox.put(copy, LAYER)
         else:
-            taken = self._queue(name).put(copy)
+            taken = self._queue(channel).put(copy)
         if not taken:
-            self.dropped += 1
-            raise ChannelFull(name)
+            self._drops.count(1, channel)
+            raise ChannelFull(channel)
 
     async def receive(self, channel: str) -> Message:
         """Wait for the next message of a channel that has no mailbox attached."""
-        name = require_channel_name(channel)
-        queue = self._queue(name)
-        message = await queue.get()
-        if not queue.wanted and self._queues.get(name) is queue:
-            del self._queues[name]
-        return message
+        self.require_valid_channel_name(channel)
+        settle(self)
+        queue = self._queue(channel)
+        try:
+            return await queue.get()
+        finally:
+            if not queue.wanted and self._queues.get(channel) is queue:
+                del self._queues[channel]
 
     async def group_add(self, group: str, channel: str) -> None:
         """Join."""
-        name = require_channel_name(channel)
-        self.groups.setdefault(require_group_name(group), {})[name] = self._mailboxes.get(name)
-        self._groups_of.setdefault(name, set()).add(group)
+        self.require_valid_group_name(group)
+        self.require_valid_channel_name(channel)
+        members = self.groups.setdefault(group, {})
+        if channel in members:
+            return
+        members[channel] = self._mailboxes.get(channel)
+        self._groups_of.setdefault(channel, set()).add(group)
+        self._tell_watchers("group.joined", group, channel)
 
     async def group_discard(self, group: str, channel: str) -> None:
         """Leave; leaving twice is fine."""
-        self._leave(require_group_name(group), require_channel_name(channel))
+        self.require_valid_group_name(group)
+        self.require_valid_channel_name(channel)
+        self._leave(group, channel)
 
-    async def group_send(self, group: str, message: Message) -> None:
-        """Send to every member: waits for the quick, drops and counts for the stuck."""
-        members = self.groups.get(require_group_name(group))
-        copy = _copied(message)
+    async def group_send(self, group: str, message: Message) -> Receipt:
+        """Send to every member: waits for the quick, drops and counts for the stuck. The receipt says how many."""
+        require_message(message)
+        self.require_valid_group_name(group)
+        members = self.groups.get(group)
         if not members:
-            return
+            return Receipt()
+        copy = _copied(message)
+        count, dropped = len(members), 0
         late: list[Mailbox] = []
+        queued: list[str] = []
         for name, mailbox in members.items():
             if mailbox is None:
-                self.dropped += not self._queue(name).put(copy.copy())
+                queued.append(name)
             elif not mailbox.offer(copy.copy(), LAYER):
                 if mailbox.waits(LAYER):
                     late.append(mailbox)
                 else:
                     mailbox.dropped += 1
-                    self.dropped += 1
+                    dropped += 1
+        for name in queued:
+            dropped += not self._enqueue(name, copy.copy())
         if late:
             taken = await asyncio.gather(*(mailbox.put(copy.copy(), LAYER) for mailbox in late))
-            self.dropped += taken.count(False)
+            dropped += taken.count(False)
+        if dropped:
+            self._drops.count(dropped, group)
+        return Receipt(count - dropped, dropped)
+
+    async def group_members(self, group: str) -> list[str]:
+        """Return the channels in a group, in the order of their joining."""
+        self.require_valid_group_name(group)
+        return list(self.groups.get(group, ()))
+
+    async def group_count(self, group: str) -> int:
+        """Return how many channels are in a group."""
+        self.require_valid_group_name(group)
+        return len(self.groups.get(group, ()))
+
+    async def watch_group(self, group: str, channel: str) -> None:
+        """Tell a channel who joins and leaves: `edge.layers.PresenceLayer`. One that is full is not waited for."""
+        self.require_valid_group_name(group)
+        self.require_valid_channel_name(channel)
+        self._watchers.setdefault(group, {})[channel] = None
+        self._watched_by.setdefault(channel, set()).add(group)
+
+    async def unwatch_group(self, group: str, channel: str) -> None:
+        """Tell it no more; unwatching twice is fine."""
+        self.require_valid_group_name(group)
+        self.require_valid_channel_name(channel)
+        self._unwatch(group, channel)
 
     async def flush(self) -> None:
-        """Forget every group and every waiting message."""
-        self.groups.clear()
-        self._groups_of.clear()
-        self._queues.clear()
+        """Forget every group, every watch and every waiting message; nobody is told that anybody left."""
+        for index in (self.groups, self._groups_of, self._watchers, self._watched_by):
+            index.clear()
+        for queue in self._queues.values():
+            queue.messages.clear()
+        self._queues = {name: queue for name, queue in self._queues.items() if queue.receivers}
 
     def _leave(self, group: str, channel: str) -> None:
-        if channel not in (members := self.groups.get(group, {})):
-            return
-        del members[channel]
-        self._groups_of[channel].discard(group)
-        if not members:
-            del self.groups[group]
-        if not self._groups_of[channel]:
-            del self._groups_of[channel]
+        if _unlink(self.groups, self._groups_of, group, channel):
+            self._tell_watchers("group.left", group, channel)
+
+    def _unwatch(self, group: str, channel: str) -> None:
+        _unlink(self._watchers, self._watched_by, group, channel)
+
+    def _tell_watchers(self, type_: str, group: str, channel: str) -> None:
+        for watcher in tuple(self._watchers.get(group, ())):
+            message = {"type": type_, "group": group, "channel": channel}
+            mailbox = self._mailboxes.get(watcher)
+            taken = self._enqueue(watcher, message) if mailbox is None else mailbox.push(message, LAYER)
+            if not taken:
+                self._drops.count(1, watcher)
+
+    def _enqueue(self, channel: str, message: Message) -> bool:
+        """Queue for a channel without a mailbox; one whose messages expire unread is gone, and leaves its groups."""
+        queue = self._queue(channel)
+        if not queue.abandoned():
+            return queue.put(message)
+        self.detach(channel)
+        return False
 
     def _queue(self, channel: str) -> "_Queue":
         if channel not in self._queues:
             if len(self._queues) >= MAX_CHANNELS:
                 self._forget_oldest()
-            self._queues[channel] = _Queue(self.capacity_of(channel), self.expiry)
+            self._queues[channel] = _Queue(self.get_capacity(channel), self.expiry)
         return self._queues[channel]
 
     def _forget_oldest(self) -> None:
         oldest = next((name for name, queue in self._queues.items() if not queue.receivers), None)
-        if oldest is not None:
-            self.dropped += len(self._queues.pop(oldest).messages)
+        if oldest is not None and (lost := len(self._queues.pop(oldest).messages)):
+            self._drops.count(lost, oldest)
+
+
+class Waiting:
+    """What waits in a channel, as a test may ask."""
+
+    def __init__(self, count: int, capacity: int) -> None:
+        self._count = count
+        self.maxsize = capacity
+
+    def qsize(self) -> int:
+        """Return how many messages wait."""
+        return self._count
+
+    def empty(self) -> bool:
+        """Tell whether none does."""
+        return not self._count
+
+    def full(self) -> bool:
+        """Tell whether no more fits."""
+        return self._count >= self.maxsize
+
+
+class _Channels(Mapping[str, Waiting]):
+    """The channels of a layer, open or with messages; looks at the layer, copies nothing."""
+
+    def __init__(self, mailboxes: Mapping[str, Mailbox], queues: "Mapping[str, _Queue]") -> None:
+        self._mailboxes = mailboxes
+        self._queues = queues
+
+    def __getitem__(self, channel: str) -> Waiting:
+        if (mailbox := self._mailboxes.get(channel)) is not None:
+            return Waiting(mailbox.waiting(LAYER), mailbox.layer_capacity)
+        queue = self._queues[channel]
+        return Waiting(len(queue.messages), queue.capacity)
+
+    def __iter__(self) -> Iterator[str]:
+        return itertools.chain(self._mailboxes, self._queues)
+
+    def __len__(self) -> int:
+        return len(self._mailboxes) + len(self._queues)
+
+    def __repr__(self) -> str:
+        return f"{{{', '.join(f'{name!r}: {waiting.qsize()} waiting' for name, waiting in self.items())}}}"
 
 
 class _Queue:
@@ -173,6 +287,10 @@ class _Queue:
     @property
     def wanted(self) -> bool:
         return bool(self.messages or self.receivers)
+
+    def abandoned(self) -> bool:
+        """Tell whether a message expired that nobody came to read, and nobody is waiting to."""
+        return self._expire() > 0 and not self.receivers
 
     def put(self, message: Message) -> bool:
         self._expire()
@@ -198,15 +316,33 @@ class _Queue:
         self._expire()
         return [message for _, message in self.messages]
 
-    def _expire(self) -> None:
-        now = time.monotonic()
+    def _expire(self) -> int:
+        now, before = time.monotonic(), len(self.messages)
         while self.messages and self.messages[0][0] <= now:
             self.messages.popleft()
+        return before - len(self.messages)
+
+
+def _unlink(
+    of_group: dict[str, dict[str, Any]],  # a member's value is of no interest here
+    of_channel: dict[str, set[str]],
+    group: str,
+    channel: str,
+) -> bool:
+    """Take a channel out of a group and out of its index, which are never left empty; False where it was in none."""
+    members = of_group.get(group, {})
+    if channel not in members:
+        return False
+    del members[channel]
+    of_channel[channel].discard(group)
+    if not members:
+        del of_group[group]
+    if not of_channel[channel]:
+        del of_channel[channel]
+    return True
 
 
 def _copied(message: Message) -> Message:
-    if not isinstance(message, dict):
-        raise TypeError(f"a message must be a dictionary, not {type(message).__name__}")
     return {key: _plain_copy(value) for key, value in message.items()}
 
 
