@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 MAX_THREADS = 32  # each is about 50 KiB resident; more sync consumers at once share threads
@@ -19,52 +20,62 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+# Work for a thread: it returns what then tells the one who waits for it.
+Job = Callable[[], Callable[[], object]]
+
+
 class StickyThread(Executor):
-    """One daemon thread with a queue, as an executor. Work is submitted from the loop only."""
+    """One daemon thread with a queue, as an executor. Work is handed over from the loop only."""
 
     def __init__(self, name: str) -> None:
         self.leases = 0
         # Two counters with one writer each, the loop and the thread, need no lock.
-        self._submitted = 0
+        self._given = 0
         self._finished = 0
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     @property
     def load(self) -> int:
         """How many would have to be waited for: leases, and calls left behind by consumers that are gone."""
-        return self.leases + self._submitted - self._finished
+        return self.leases + self._given - self._finished
+
+    def post(self, job: Job) -> None:
+        """Run a job on the thread, after those before. It raises nothing: there is nobody to raise it to."""
+        self._given += 1
+        self._jobs.put(job)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Run a call on the thread, after those submitted before."""
+        """Run a call on the thread, after those before; its result is in the future, as with every executor."""
         future: Future[T] = Future()
 
-        def work() -> None:
+        def job() -> Callable[[], object]:
             if not future.set_running_or_notify_cancel():
-                self._finished += 1
-                return
+                return _nothing
             try:
                 result = fn(*args, **kwargs)
             except BaseException as error:  # noqa: BLE001  (an executor hands every exception to its future)
-                self._finished += 1  # before anybody hears of it, so that the thread counts as free by then
-                future.set_exception(error)
-            else:
-                self._finished += 1
-                future.set_result(result)
+                return partial(future.set_exception, error)
+            return partial(future.set_result, result)
 
-        self._submitted += 1
-        self._work.put(work)
+        self.post(job)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002  (Executor's)
-        """End the thread after what was submitted; never waits."""
-        self._work.put(None)
+        """End the thread after what was handed over; never waits."""
+        self._jobs.put(None)
 
     def _run(self) -> None:
-        while (work := self._work.get()) is not None:
-            work()
-            del work  # an idle thread must not keep the last consumer alive
+        while (job := self._jobs.get()) is not None:
+            tell = job()
+            self._finished += 1  # before anybody hears of it, so that the thread counts as free by then
+            tell()
+            del job, tell  # an idle thread must not keep the last consumer alive
+
+
+def _nothing() -> None:
+    pass
 
 
 class ThreadPool:

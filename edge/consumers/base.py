@@ -11,8 +11,10 @@ consumer's own ``close`` only ``disconnect`` comes: what the peer or the layer s
 """
 
 import asyncio
+import contextvars
 import inspect
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent import futures
 from typing import Any, ClassVar, TypeVar
@@ -21,6 +23,7 @@ from asgiref.sync import SyncToAsync, iscoroutinefunction
 
 from edge import spec
 from edge.asgi import App, Event, Receive, Scope, Send
+from edge.consumers.crossing import Crossing
 from edge.errors import LinkLost
 from edge.exceptions import InvalidChannelLayerError, StopConsumer
 from edge.handlers import Call, compile_handler, find_handler
@@ -416,26 +419,49 @@ class AsyncConsumer(Consumer):
 class SyncConsumer(Consumer):
     """A consumer whose handlers are plain functions, run one after another in a thread of its own.
 
-    A handler may block: nobody else waits for it. ``send`` and its like return when the server has taken the event.
+    A handler may block: nobody else waits for it. What it sends goes out in order and at once, and the handler goes on
+    meanwhile (`edge.consumers.crossing` says what may be relied on).
     """
 
     handlers_are_async = False
     _thread: StickyThread | None = None
+    _context: contextvars.Context
+    _crossing: Crossing | None = None  # the handler that runs now, for its own thread
     _blocked: futures.Future[Any] | None = None
 
     def send(self, message: Event) -> None:
         """Send one ASGI event to the server."""
-        self._block_on(self._transmit(message))
+        self._put_out(message)
 
-    def _handle(self, call: Call, event: Event) -> Awaitable[Any]:
+    async def _handle(self, call: Call, event: Event) -> None:
         if self._thread is None:
             self._thread = pool.lease()
-            self._in_thread = SyncToAsync(
-                _run_handler,
+            # The first call goes by asgiref, which brings its own Local storage along; later ones use what it brought.
+            adopt = SyncToAsync(
+                contextvars.copy_context,
                 thread_sensitive=False,
                 executor=self._thread,  # type: ignore[arg-type]  # asgiref says ThreadPoolExecutor, and takes any
             )
-        return self._in_thread(call, self, event)
+            self._context = await adopt()
+
+        def handle(crossing: Crossing) -> None:
+            self._crossing = crossing
+            try:
+                _run_handler(call, self, event)
+            finally:
+                self._crossing = None
+
+        crossing = Crossing(self._loop, self._context, handle)
+        self._thread.post(crossing)
+        await crossing.carry(self._transmit)
+
+    def _put_out(self, event: Event, *, wait: bool = True) -> None:
+        """Send from a handler, by its lane; from any other thread straight to the server."""
+        crossing = self._crossing
+        if crossing is not None and crossing.ident == threading.get_ident():
+            crossing.send(event, wait=wait)
+        else:
+            self._block_on(self._transmit(event))
 
     async def _end(self, ending: Event) -> None:
         try:
@@ -448,7 +474,7 @@ class SyncConsumer(Consumer):
                 self._thread = None
 
     def _unblock(self) -> None:
-        """Let a handler go that still waits for a send: this connection has ended, and its thread is wanted."""
+        """Let a thread go that still waits for a send: this connection has ended."""
         if (blocked := self._blocked) is not None:
             blocked.cancel()
 

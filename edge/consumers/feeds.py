@@ -55,11 +55,11 @@ class _SyncFeed(_Feed, SyncConsumer):
 
     def send(self, **fields: Any) -> None:  # type: ignore[override]  # by the fields of the event, not as one
         """Send, through the transmit gate where it is a radio."""
-        self._block_on(self._transmit(self._event("send", fields)))
+        self._put_out(self._event("send", fields))
 
     def close(self, code: int | None = None, reason: str | None = None) -> None:
         """Leave this connection; the device goes on for other routes."""
-        self._block_on(self._transmit(self._event("close", {"code": code, "reason": reason})))
+        self._put_out(self._event("close", {"code": code, "reason": reason}))
 
 
 class AsyncSerialConsumer(_AsyncFeed):
@@ -115,4 +115,4 @@ class MqttConsumer(_SyncFeed):
 
     def subscribe(self, topic: str, qos: int = 0) -> None:
         """Subscribe to one more filter, beside the route's own."""
-        self._block_on(self._transmit(self._event("subscribe", {"topic": topic, "qos": qos})))
+        self._put_out(self._event("subscribe", {"topic": topic, "qos": qos}))

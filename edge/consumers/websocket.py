@@ -31,11 +31,13 @@ class _Dialogue(Consumer):
 
     protocols = frozenset({"websocket", "conversation"})
     _phase: _Phase
+    _must_know: bool  # what a send came to: a radio's gate may refuse it, a browser's server takes all
 
     def _begin(self, scope: Scope, receive: Receive, send: Send) -> None:
         super()._begin(scope, receive, send)
         self._phase = _Phase.CONNECTING
         self._send_type = f"{scope['type']}.send"
+        self._must_know = scope["type"] != "websocket"
 
     def _accept_event(self, subprotocol: str | None, headers: Headers | None) -> Event:
         if self._phase is not _Phase.CONNECTING:
@@ -145,7 +147,7 @@ class WebsocketConsumer(_Dialogue, SyncConsumer):
 
     def accept(self, subprotocol: str | None = None, headers: Headers | None = None) -> None:
         """Take the connection; once."""
-        self._block_on(self._transmit(self._accept_event(subprotocol, headers)))
+        self._put_out(self._accept_event(subprotocol, headers), wait=self._must_know)
 
     def send(  # type: ignore[override]  # Channels' own signature, wider than its base's
         self,
@@ -158,14 +160,14 @@ class WebsocketConsumer(_Dialogue, SyncConsumer):
     ) -> None:
         """Send a text or bytes; ``close`` closes afterwards, with that code where it is a number."""
         event = self._send_event(text if text is not None else text_data, bytes if bytes is not None else bytes_data)
-        self._block_on(self._transmit(event))
+        self._put_out(event, wait=self._must_know)
         if close:
             self.close(close)
 
     def close(self, code: int | bool | None = None, reason: str | None = None) -> None:  # noqa: FBT001  (as above)
         """Close, or refuse what was not accepted; closing twice does nothing."""
         if event := self._close_event(code, reason):
-            self._block_on(self._transmit(event))
+            self._put_out(event, wait=self._must_know)
 
 
 class AsyncJsonWebsocketConsumer(AsyncWebsocketConsumer):

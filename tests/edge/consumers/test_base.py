@@ -337,7 +337,8 @@ async def test_each_plain_consumer_stays_on_one_thread_and_two_have_two(serve):
     assert str(threading.get_ident()) not in idents[0] | idents[1]
 
 
-async def test_a_handler_that_waits_for_a_send_is_let_go_when_its_connection_is_cancelled(serve):
+async def test_a_handler_that_waits_for_a_send_is_let_go_when_its_connection_is_cancelled(serve, monkeypatch):
+    monkeypatch.setattr("edge.consumers.crossing.LANE", 1)
     log, never = Log(), asyncio.Event()
     errors = []
 
