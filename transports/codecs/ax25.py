@@ -235,6 +235,8 @@ def _header_end(data: bytes) -> int:
 # and must not push out what is heard.
 @lru_cache(maxsize=HEADERS_KEPT)
 def _decode_header(data: bytes) -> Header:
+    if data[ADDRESS_SIZE - 1] & 1:
+        raise FrameError(f"address field: expected a source, came its end after the destination: {data.hex(' ')}")
     octets = (data[at : at + ADDRESS_SIZE] for at in range(0, len(data), ADDRESS_SIZE))
     destination, source, *path = (_decode_address(address) for address in octets)
     return Header(destination=destination, source=source, path=tuple(path))

@@ -66,6 +66,13 @@ def test_any_bytes_are_a_frame_byte_for_byte_or_a_frame_error(data):
         assert ax25.encode(read) == data
 
 
+def test_an_address_field_that_ends_after_the_destination_is_refused():
+    header = ax25.Frame.ui(source="QQ1ABC", destination="APZEDG").header.encoded
+    data = header[:6] + bytes((header[6] | 1,)) + header[7:] + b"\x03\xf0hello"
+    with pytest.raises(ax25.FrameError, match="expected a source, came its end after the destination"):
+        ax25.decode(data)
+
+
 @given(HEADERS, st.integers(0, 69), st.integers(0, 7))
 def test_one_flipped_bit_of_a_header_is_seen_or_kept(header, at, bit):
     data = bytearray(header.encoded + b"\x03\xf0hello")
