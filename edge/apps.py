@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.db import close_old_connections
 
+from edge import routing
 from edge.consumers.base import around_sync_handlers
 from edge.layers import IN_MEMORY, channel_layers
 
@@ -24,6 +25,7 @@ class EdgeConfig(AppConfig):
         """Tell the core; calling it twice changes nothing."""
         if (layers := getattr(settings, "CHANNEL_LAYERS", None)) is not None:
             channel_layers.configure(layers)
+        routing.application_path = lambda: getattr(settings, "ASGI_APPLICATION", None)
         setting_changed.connect(follow_channel_layers, dispatch_uid="edge.apps.follow_channel_layers")
         if close_old_connections not in around_sync_handlers:
             around_sync_handlers.append(close_old_connections)

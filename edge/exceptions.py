@@ -31,3 +31,7 @@ class RequestTimeout(RequestAborted):
 
 class InvalidChannelLayerError(ValueError):
     """The channel layer is not configured, or does not offer what was asked of it."""
+
+
+class DecodeError(ValueError):
+    """What a peer sent could not be decoded: handed to ``on_decode_error``, the decoder's error as its cause."""

@@ -5,7 +5,8 @@ exception: a stranger's URL is not an error of ours. A scope type, channel or to
 that is a mistake in our own configuration.
 """
 
-from collections.abc import Mapping, Sequence
+import importlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,6 +15,24 @@ from edge.errors import ConfigError
 from edge.topics import TopicFilter
 
 NOT_FOUND = 4404  # close code (RFC 6455, section 7.4.2: 4000 to 4999 are the application's)
+
+# Where the setting ASGI_APPLICATION is read; `edge.apps` puts Django's settings here.
+application_path: Callable[[], object] | None = None
+
+
+def get_default_application() -> App:
+    """Return the object that ``ASGI_APPLICATION`` names; ConfigError that says what is wrong with it."""
+    path = None if application_path is None else application_path()
+    if not isinstance(path, str) or "." not in path:
+        raise ConfigError("Cannot find ASGI_APPLICATION setting.")
+    module, _, name = path.rpartition(".")
+    try:
+        application: App = getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        raise ConfigError(f"Cannot import ASGI_APPLICATION module {module!r}: {error}") from error
+    except AttributeError as error:
+        raise ConfigError(f"Cannot find {name!r} in ASGI_APPLICATION module {module}") from error
+    return application
 
 
 class ProtocolTypeRouter:
@@ -31,44 +50,54 @@ class ProtocolTypeRouter:
 
 
 class UrlPattern(Protocol):
-    """What Django's ``path()`` and ``re_path()`` return, as far as it is used here."""
+    """What Django's ``path()`` and ``re_path()`` return, with or without ``include()``."""
 
     pattern: Any  # django.urls.resolvers.RoutePattern or RegexPattern
-    callback: App
-    default_args: dict[str, Any]
 
 
 class _Unrouted(Exception):  # noqa: N818  (no error: the router above tries its next route)
     """Nothing below an inner router matches."""
 
 
+@dataclass(frozen=True, slots=True)
+class _UrlRoute:
+    pattern: Any  # as above
+    app: App
+    defaults: Mapping[str, Any]
+
+
 class URLRouter:
     """Chooses by ``scope["path"]`` among Django's ``path()`` and ``re_path()``; the first match wins.
 
-    Puts ``args`` and ``kwargs`` into ``scope["url_route"]``. A router below a router sees what the outer one left over;
-    where nothing below it matches, the outer one tries its next route.
+    Puts ``args`` and ``kwargs`` into ``scope["url_route"]``, and what the pattern left over into
+    ``scope["path_remaining"]``. A router below a router, and a list that is ``include()``-ed, sees what the outer one
+    left over; where nothing below it matches, the outer one tries its next route. ``root_path`` is no part of the
+    address, whether the server says it with the path or not.
     """
 
     _path_routing = True
 
     def __init__(self, routes: Sequence[UrlPattern]) -> None:
         self.routes = list(routes)
-        for route in self.routes:
-            if getattr(route, "callback", None) is None:
-                raise ConfigError(f"{route}: include() is not supported in URLRouter. Use nested URLRouters instead.")
-            if getattr(route.callback, "_path_routing", False) and hasattr(route.pattern, "_is_endpoint"):
-                route.pattern = type(route.pattern)(str(route.pattern), name=route.pattern.name, is_endpoint=False)
+        self._routes = [_compile(route) for route in self.routes]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the connection to the first app whose pattern matches; refuse it where none does."""
         is_inner = "path_remaining" in scope
-        path = (scope["path_remaining"] if is_inner else _path_below_root(scope)).removeprefix("/")
-        for route in self.routes:
+        if not is_inner and "path" not in scope:
+            raise ValueError("No 'path' key in connection scope, cannot route URLs")
+        path = (scope["path_remaining"] if is_inner else _path_below_root(scope)).lstrip("/")
+        for route in self._routes:
             if (match := route.pattern.match(path)) is None:
                 continue
             try:
-                await route.callback(_routed(scope, route, match), receive, send)
+                await route.app(_routed(scope, route, match), receive, send)
             except _Unrouted:
+                continue
+            except Exception as error:
+                # A router of Django Channels, or a middleware written for one, says it so.
+                if type(error).__name__ != "Resolver404":
+                    raise
                 continue
             return
         if is_inner:
@@ -76,20 +105,32 @@ class URLRouter:
         await refuse(scope, receive, send)
 
 
-def _routed(scope: Scope, route: UrlPattern, match: tuple[str, tuple[Any, ...], dict[str, Any]]) -> Scope:
+def _compile(route: Any) -> _UrlRoute:
+    """Make a route of what ``path()``, ``re_path()`` and ``include()`` return: Any, for Django's are not known here."""
+    if hasattr(route, "url_patterns"):
+        return _UrlRoute(route.pattern, URLRouter(route.url_patterns), dict(route.default_kwargs))
+    app, pattern = getattr(route, "callback", None), route.pattern
+    if app is None:
+        raise ConfigError(f"{route}: expected path(), re_path() or include() with an ASGI app")
+    if getattr(app, "_path_routing", False) and hasattr(pattern, "_is_endpoint"):
+        pattern = type(pattern)(str(pattern), name=pattern.name, is_endpoint=False)
+    return _UrlRoute(pattern, app, dict(route.default_args))
+
+
+def _routed(scope: Scope, route: _UrlRoute, match: tuple[str, tuple[Any, ...], dict[str, Any]]) -> Scope:
     remaining, args, kwargs = match
-    outer = scope.get("url_route", {"args": (), "kwargs": {}})
+    outer = scope.get("url_route", {})
     caught = {
-        "args": (*outer["args"], *args),
-        "kwargs": {**outer["kwargs"], **kwargs, **route.default_args},
+        "args": (*outer.get("args", ()), *args),
+        "kwargs": {**outer.get("kwargs", {}), **kwargs, **route.defaults},
     }
     return {**scope, "path_remaining": remaining, "url_route": caught}
 
 
 def _path_below_root(scope: Scope) -> str:
     path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    return path.removeprefix(root) if root and path.startswith(root) else path
+    root: str = scope.get("root_path", "").rstrip("/")
+    return path[len(root) :] if path == root or path.startswith(f"{root}/") else path
 
 
 class ChannelNameRouter:

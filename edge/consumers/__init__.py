@@ -10,10 +10,11 @@ whatever happens. ``X.as_asgi()`` is an ASGI app, and so is an instance.
 * `base` what all consumers share: the loop, the ways out, the channel layer
 * `websocket` browsers and conversations
 * `feeds` serial lines, TNCs, APRS, brokers
+* `limits` how much a peer may send; `overlap` handlers that may run at once; `crossing` threads and the loop
 * `http` requests, long polling; `sse` streams of events to browsers
 """
 
-from edge.consumers.base import AsyncConsumer, Consumer, SyncConsumer
+from edge.consumers.base import AsyncConsumer, Consumer, SyncConsumer, error_hooks
 from edge.consumers.feeds import (
     AprsConsumer,
     AsyncAprsConsumer,
@@ -25,6 +26,8 @@ from edge.consumers.feeds import (
     SerialConsumer,
 )
 from edge.consumers.http import AsyncHttpConsumer
+from edge.consumers.limits import Limits
+from edge.consumers.overlap import concurrent
 from edge.consumers.sse import AsyncSseConsumer
 from edge.consumers.websocket import (
     AsyncJsonWebsocketConsumer,
@@ -47,8 +50,11 @@ __all__ = [
     "Ax25Consumer",
     "Consumer",
     "JsonWebsocketConsumer",
+    "Limits",
     "MqttConsumer",
     "SerialConsumer",
     "SyncConsumer",
     "WebsocketConsumer",
+    "concurrent",
+    "error_hooks",
 ]

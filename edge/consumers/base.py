@@ -17,6 +17,7 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent import futures
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from asgiref.sync import SyncToAsync, iscoroutinefunction
@@ -24,8 +25,9 @@ from asgiref.sync import SyncToAsync, iscoroutinefunction
 from edge import spec
 from edge.asgi import App, Event, Receive, Scope, Send
 from edge.consumers.crossing import Crossing
+from edge.consumers.overlap import OVERLAPPING, Overlap, is_concurrent
 from edge.errors import LinkLost
-from edge.exceptions import InvalidChannelLayerError, StopConsumer
+from edge.exceptions import AcceptConnection, DenyConnection, InvalidChannelLayerError, StopConsumer
 from edge.handlers import Call, compile_handler, find_handler
 from edge.layers import DEFAULT, AttachableLayer, ChannelLayer, get_channel_layer
 from edge.mailbox import LAYER, TRANSPORT, Lane, Mailbox
@@ -36,12 +38,19 @@ logger = logging.getLogger("edge.consumers")
 
 GOODBYE = 5.0  # seconds that disconnect() may take on any way out, and as many for leaving the groups
 LAYER_RETRY = 1.0  # seconds before a third party's layer that failed is asked again
+READ_AHEAD = 16  # events taken from a foreign server ahead of their turn; it has a buffer of its own
 MAX_REFUSED = 100  # types of layer messages, per class, whose refusal is logged; an unknown sender must not fill a disk
 NO_CODE = 1005  # the code of a WebSocket's end where the client gave none (RFC 6455, section 7.1.5)
 VERBS = ("connect", "receive", "disconnect")
 FRAMEWORK = ("edge.consumers.", "edge.http.")  # modules whose methods no layer message may call
 
+STEERING = (StopConsumer, AcceptConnection, DenyConnection, LinkLost)  # ways to end, not errors of a handler
+
 T = TypeVar("T")
+
+# Called on the loop with each error that ends a connection and that no `Consumer.on_error` answered, for tools that
+# collect errors: ``hook(consumer, error, event)``. They must not block; what they raise is logged.
+error_hooks: list[Callable[["Consumer", Exception, Event], None]] = []
 
 # Called in a sync consumer's thread before and after each handler; Django's leaf puts close_old_connections here.
 around_sync_handlers: list[Callable[[], None]] = []
@@ -59,6 +68,7 @@ class Consumer:
     channel_layer_alias: ClassVar[str] = DEFAULT
     groups: list[str] | tuple[str, ...] = ()  # joined before connect(), left before disconnect()
     handlers_are_async: ClassVar[bool]
+    concurrency: ClassVar[int] = 1  # handlers at once, of an async consumer (`edge.consumers.overlap`)
 
     Options: ClassVar[type[Any] | None] = None  # what a route may set: a dataclass of `edge.options`
     options: Any = None  # an instance of Options, which only the subclass knows
@@ -68,19 +78,28 @@ class Consumer:
     channel_layer: ChannelLayer | None
     _channel_name: str | None
     _channel_open: bool
+    _limited: Callable[[Event], Awaitable[bool]] | None = None  # what may be said, where there are limits
     _calls: ClassVar[dict[str, Call]] = {}
     _layer_calls: ClassVar[dict[str, Call]] = {}
     _refused: ClassVar[set[str]] = set()
+    _overlapping: ClassVar[set[Call]] = set()  # the handlers that `concurrent` marked
+    _dispatches: ClassVar[bool] = False  # a subclass has its own dispatch()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._calls, cls._layer_calls, cls._refused = {}, {}, set()
+        cls._calls, cls._layer_calls, cls._refused, cls._overlapping = {}, {}, set(), set()
+        cls._dispatches = cls.dispatch is not Consumer.dispatch
+        if cls.concurrency != 1 and (cls.concurrency < 1 or not cls.handlers_are_async):
+            raise TypeError(f"{cls.__qualname__}.concurrency is for async handlers, and 1 at least")
         for verb in VERBS if cls.protocols else ():
             types = sorted(f"{protocol}.{verb}" for protocol in cls.protocols)
             if (call := cls._compile(verb, types)) is not None:
                 cls._calls |= dict.fromkeys(types, call)
         for type_ in spec.event_types():
-            if type_.endswith(VERBS) and (call := cls._compile(type_.replace(".", "_"), [type_])) is not None:
+            name = type_.replace(".", "_")
+            if not type_.endswith(VERBS) or cls._is_ours(name):
+                continue
+            if (call := cls._compile(name, [type_])) is not None:
                 cls._calls[type_] = call
 
     def __init__(self, *_args: Any, options: Any = None, **_kwargs: Any) -> None:
@@ -100,7 +119,21 @@ class Consumer:
                 f"{cls.__qualname__}.{name}() is {is_} function; handlers of this class are {need} functions "
                 f"(for the other kind there is a class of the same name {other} Async)"
             )
-        return compile_handler(function, event_types, cls.positional.get(name, ()))
+        call = compile_handler(function, event_types, cls.positional.get(name, ()))
+        if is_concurrent(function):
+            if not cls.handlers_are_async or name.endswith(("connect", "disconnect")):
+                raise TypeError(
+                    f"{cls.__qualname__}.{name}() is marked concurrent, which async handlers may be, and of those "
+                    "neither connect() nor disconnect()"
+                )
+            cls._overlapping.add(call)
+        return call
+
+    @classmethod
+    def _is_ours(cls, name: str) -> bool:
+        """Whether the method of this name is the framework's, not a person's."""
+        owner = next((base for base in cls.__mro__ if name in vars(base)), None)
+        return owner is not None and f"{owner.__module__}.".startswith(FRAMEWORK)
 
     @classmethod
     def _is_async(cls, name: str) -> bool:
@@ -180,12 +213,40 @@ class Consumer:
         self._connected = f"{scope['type']}.connect" not in spec.event_types()  # such a scope begins without one
         self._closed = False  # by this consumer itself
         self._listening = False  # to a foreign server
+        self._overlap: Overlap | None = None
+        self._interrupt: asyncio.Timeout | None = None  # by a handler that overlaps and fails
+        self._failure: Exception | None = None
         self._channel_name = None
         self._channel_open = False
         self.channel_layer = get_channel_layer(self.channel_layer_alias)
 
+    async def dispatch(self, message: Event) -> None:
+        """Run the handler of one event; override to stand around each of them, and ``await super().dispatch()``.
+
+        Every event passes here, from the peer and from the layer; on the loop, in a consumer of plain handlers too.
+        """
+        type_ = message.get("type", "")
+        await self._handle(self._layer_calls.get(type_) or self._call_for(type_), message)
+
     async def _serve(self) -> Event:
         """Handle events until the last one, and return that."""
+        if self.concurrency == 1 and not self._overlapping:
+            return await self._serve_each()
+        self._overlap = Overlap(self.concurrency if self.concurrency > 1 else OVERLAPPING, self._fail)
+        try:
+            async with asyncio.timeout(None) as self._interrupt:
+                return await self._serve_each()
+        except TimeoutError:
+            if self._failure is None:
+                raise  # a handler's own
+            failure, self._failure = self._failure, None
+            raise failure from None
+        finally:
+            self._interrupt = None
+            await self._overlap.end(GOODBYE)
+
+    async def _serve_each(self) -> Event:
+        is_job = self.scope["type"] == "channel"  # a worker's: every event is a message of the layer
         while True:
             if self._mailbox is None:
                 lane, event = TRANSPORT, await self._listen()
@@ -194,17 +255,64 @@ class Consumer:
             else:
                 await self._mailbox.wait()
                 continue
-            if lane is LAYER:
-                if (call := self._layer_call(event)) is not None and not self._closed:
-                    await self._handle(call, event)
-                continue
-            type_ = event.get("type", "")
-            if type_.endswith(".disconnect"):
+            if lane is TRANSPORT and not is_job and event.get("type", "").endswith(".disconnect"):
                 return event
-            if type_.endswith(".connect"):
-                await self._connect(event)
-            elif not self._closed:
-                await self._handle(self._call_for(type_), event)
+            try:
+                await (self._take_job(event) if is_job else self._take(lane, event))
+            except STEERING:
+                raise
+            except Exception as error:
+                if not await self._is_answered(error, event):
+                    raise
+
+    async def _take(self, lane: Lane, event: Event) -> None:
+        if lane is LAYER:
+            if (call := self._layer_call(event)) is not None and not self._closed:
+                await self._perform(call, event)
+        elif (type_ := event.get("type", "")).endswith(".connect"):
+            await self._connect(event)
+        elif not self._closed and (self._limited is None or await self._limited(event)):
+            await self._perform(self._call_for(type_), event)
+
+    async def _take_job(self, job: Event) -> None:
+        await self._perform(self._job_call(job), job)
+
+    def _perform(self, call: Call, event: Event) -> Awaitable[Any]:
+        """Run a handler by the way that its class has chosen."""
+        run = partial(self.dispatch, event) if self._dispatches else partial(self._handle, call, event)
+        if self._overlap is None or (self.concurrency == 1 and call not in self._overlapping):
+            return run()
+        return self._overlap.start(partial(self._overlapped, run, event))
+
+    async def _overlapped(self, run: Callable[[], Awaitable[Any]], event: Event) -> None:
+        try:
+            await run()
+        except STEERING:
+            raise
+        except Exception as error:
+            if not await self._is_answered(error, event):
+                raise
+
+    def _fail(self, error: Exception) -> None:
+        """End the connection for an error of a handler that overlaps others."""
+        if self._failure is None:
+            self._failure = error
+            if self._interrupt is not None:
+                self._interrupt.reschedule(self._loop.time())
+
+    async def _is_answered(self, error: Exception, event: Event) -> bool:
+        """Ask the consumer's `on_error`, and where that has no answer tell the `error_hooks`."""
+        if await self._ask_on_error(error, event):
+            return True
+        for hook in error_hooks:
+            try:
+                hook(self, error, event)
+            except Exception:
+                logger.exception("%s: a hook for errors failed itself", type(self).__qualname__)
+        return False
+
+    async def _ask_on_error(self, error: Exception, event: Event) -> bool:
+        raise NotImplementedError
 
     async def _listen(self) -> Event:
         """Await a foreign server's next event."""
@@ -225,7 +333,8 @@ class Consumer:
             self._joined.append(group)
             await self.channel_layer.group_add(group, self.channel_name)
         self._connected = True
-        await self._handle(self._call_for(event["type"]), event)
+        call = self._call_for(event["type"])
+        await (self.dispatch(event) if self._dispatches else self._handle(call, event))
 
     def _handle(self, call: Call, event: Event) -> Awaitable[Any]:
         """Run one handler; what it returns is of no interest."""
@@ -251,6 +360,14 @@ class Consumer:
         if call is None:
             raise ValueError(f"No handler for message type {type_}")
         return call
+
+    @classmethod
+    def _job_call(cls, job: Event) -> Call:
+        """Return the handler of a worker's job; ValueError where it has none that jobs may reach."""
+        type_ = job.get("type", "")
+        if problem := cls._layer_problem(type_):
+            raise ValueError(f"No handler for message type {type_}: {problem}")
+        return cls._layer_call(job) or cls._find_call(type_)
 
     @classmethod
     def _layer_call(cls, message: Event) -> Call | None:
@@ -286,7 +403,7 @@ class Consumer:
         if self._channel_name is None:
             return
         if self._mailbox is None:
-            self._mailbox = Mailbox()
+            self._mailbox = Mailbox(transport_capacity=READ_AHEAD)
             self._start(self._pump_transport(self._mailbox), "edge-consumer-pump")
         if isinstance(self.channel_layer, AttachableLayer):
             self.channel_layer.attach(self._channel_name, self._mailbox)
@@ -364,7 +481,7 @@ class Consumer:
             ending = {**ending, "code": NO_CODE}
         try:
             async with asyncio.timeout(GOODBYE) as limit:
-                await self._handle(self._call_for(type_), ending)
+                await (self.dispatch(ending) if self._dispatches else self._handle(self._call_for(type_), ending))
         except (StopConsumer, LinkLost):
             return
         except TimeoutError:
@@ -411,6 +528,13 @@ class AsyncConsumer(Consumer):
         """Send one ASGI event to the server."""
         await self._transmit(message)
 
+    async def on_error(self, error: Exception, event: Event) -> bool:  # noqa: ARG002  (for those who override it)
+        """Answer a handler's error: True, and the connection goes on with the next event. By default it ends."""
+        return False
+
+    async def _ask_on_error(self, error: Exception, event: Event) -> bool:
+        return await self.on_error(error, event)
+
     def _handle(self, call: Call, event: Event) -> Awaitable[Any]:
         handling: Awaitable[Any] = call(self, event)
         return handling
@@ -432,6 +556,17 @@ class SyncConsumer(Consumer):
     def send(self, message: Event) -> None:
         """Send one ASGI event to the server."""
         self._put_out(message)
+
+    def on_error(self, error: Exception, event: Event) -> bool:  # noqa: ARG002  (for those who override it)
+        """Answer a handler's error: True, and the connection goes on with the next event. By default it ends."""
+        return False
+
+    async def _ask_on_error(self, error: Exception, event: Event) -> bool:
+        if type(self).on_error is SyncConsumer.on_error:
+            return False
+        answers: list[bool] = []
+        await self._handle(lambda consumer, event: answers.append(consumer.on_error(error, event)), event)
+        return bool(answers and answers[0])
 
     async def _handle(self, call: Call, event: Event) -> None:
         if self._thread is None:

@@ -4,18 +4,23 @@ The two have one shape, so one class serves both, unchanged: it answers with its
 """
 
 import asyncio
+import builtins
 import json
 import logging
 from collections.abc import Iterable
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 from edge.asgi import Event, Receive, Scope, Send
 from edge.consumers.base import GOODBYE, AsyncConsumer, Consumer, SyncConsumer
+from edge.consumers.limits import POLICY, TOO_BIG, Bucket, Limits
 from edge.errors import LocalProtocolError
-from edge.exceptions import AcceptConnection, DenyConnection
+from edge.exceptions import AcceptConnection, DecodeError, DenyConnection, StopConsumer
+from edge.handlers import Call
 
 logger = logging.getLogger("edge.consumers")
+
+INVALID_DATA = 1007  # RFC 6455, section 7.4.1
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -30,6 +35,7 @@ class _Dialogue(Consumer):
     """The events of a dialogue, and which of them are allowed when."""
 
     protocols = frozenset({"websocket", "conversation"})
+    limits: ClassVar[Limits | None] = None  # how much the peer may send
     _phase: _Phase
     _must_know: bool  # what a send came to: a radio's gate may refuse it, a browser's server takes all
 
@@ -38,6 +44,32 @@ class _Dialogue(Consumer):
         self._phase = _Phase.CONNECTING
         self._send_type = f"{scope['type']}.send"
         self._must_know = scope["type"] != "websocket"
+
+        self._bucket = None if self.limits is None else Bucket(self.limits)
+        self._limited = None if self.limits is None else self._admit
+
+    @classmethod
+    def _call_of(cls, verb: str) -> Call:
+        """Return the handler of a verb itself, whatever `websocket_connect` and its like were overridden with."""
+        return cls._calls[f"conversation.{verb}"]
+
+    async def _admit(self, event: Event) -> bool:
+        """Hold a message to the limits: let it in, now or later, or close."""
+        if self.limits is None or self._bucket is None or not event["type"].endswith(".receive"):
+            return True
+        if self.limits.is_too_big(event):
+            await self._refuse_message(TOO_BIG, f"a message may have {self.limits.max_message_bytes} bytes")
+            return False
+        if early := self._bucket.take(self._loop.time()):
+            if self.limits.over_rate == "close":
+                await self._refuse_message(POLICY, f"{self.limits.messages_per_second:g} messages a second may be sent")
+                return False
+            await asyncio.sleep(early)
+        return True
+
+    async def _refuse_message(self, code: int, reason: str) -> None:
+        if closing := self._close_event(code, reason):
+            await self._transmit(closing)
 
     def _accept_event(self, subprotocol: str | None, headers: Headers | None) -> Event:
         if self._phase is not _Phase.CONNECTING:
@@ -81,7 +113,9 @@ class _Dialogue(Consumer):
                 await self._transmit(closing)
 
     async def _close_after_error(self, code: int) -> None:
-        if event := self._close_event(code, "the consumer failed"):
+        if self._phase is _Phase.CONNECTING and self.scope["type"] == "websocket":
+            self._phase = _Phase.CLOSED  # the server answers the error itself, with 500
+        elif event := self._close_event(code, "the consumer failed"):
             try:
                 async with asyncio.timeout(GOODBYE):
                     await self.base_send(event)
@@ -105,6 +139,24 @@ class AsyncWebsocketConsumer(_Dialogue, AsyncConsumer):
 
     async def disconnect(self, code: int) -> None:
         """Say goodbye; the connection is closed already."""
+
+    async def websocket_connect(self, message: Event) -> None:
+        """Run `connect`; to be overridden and called as in Channels. The groups are joined before."""
+        try:
+            await self._call_of("connect")(self, message)
+        except AcceptConnection:
+            await self.accept()
+        except DenyConnection:
+            await self.close()
+
+    async def websocket_receive(self, message: Event) -> None:
+        """Run `receive`; to be overridden and called as in Channels."""
+        await self._call_of("receive")(self, message)
+
+    async def websocket_disconnect(self, message: Event) -> None:
+        """Run `disconnect`; to be overridden and called as in Channels, with StopConsumer at the end as there."""
+        await self._call_of("disconnect")(self, message)
+        raise StopConsumer
 
     async def accept(self, subprotocol: str | None = None, headers: Headers | None = None) -> None:
         """Take the connection; once."""
@@ -145,6 +197,24 @@ class WebsocketConsumer(_Dialogue, SyncConsumer):
     def disconnect(self, code: int) -> None:
         """Say goodbye; the connection is closed already."""
 
+    def websocket_connect(self, message: Event) -> None:
+        """Run `connect`; to be overridden and called as in Channels. The groups are joined before."""
+        try:
+            self._call_of("connect")(self, message)
+        except AcceptConnection:
+            self.accept()
+        except DenyConnection:
+            self.close()
+
+    def websocket_receive(self, message: Event) -> None:
+        """Run `receive`; to be overridden and called as in Channels."""
+        self._call_of("receive")(self, message)
+
+    def websocket_disconnect(self, message: Event) -> None:
+        """Run `disconnect`; to be overridden and called as in Channels, with StopConsumer at the end as there."""
+        self._call_of("disconnect")(self, message)
+        raise StopConsumer
+
     def accept(self, subprotocol: str | None = None, headers: Headers | None = None) -> None:
         """Take the connection; once."""
         self._put_out(self._accept_event(subprotocol, headers), wait=self._must_know)
@@ -170,12 +240,27 @@ class WebsocketConsumer(_Dialogue, SyncConsumer):
             self._put_out(event, wait=self._must_know)
 
 
+def _decoding_failed(error: ValueError | RecursionError) -> DecodeError:
+    return DecodeError(f"what came is not what was expected: {type(error).__name__}: {error}")
+
+
 class AsyncJsonWebsocketConsumer(AsyncWebsocketConsumer):
     """A dialogue of JSON texts with async handlers: ``receive_json`` and ``send_json``."""
 
     async def receive(self, text: str | None = None, bytes: bytes | None = None) -> None:  # noqa: A002  (the event's field)
         """Decode; bytes are decoded as UTF-8."""
-        await self.receive_json(await self.decode_json(text if text is not None else (bytes or b"").decode()))
+        try:
+            content = await self.decode_json(text if text is not None else (bytes or b"").decode())
+        except (ValueError, RecursionError) as error:
+            failure = _decoding_failed(error)
+            failure.__cause__ = error
+            await self.on_decode_error(failure, text if text is not None else bytes)
+        else:
+            await self.receive_json(content)
+
+    async def on_decode_error(self, error: DecodeError, data: str | builtins.bytes | None) -> None:  # noqa: ARG002
+        """Answer a message that could not be decoded: a stranger's mistake. By default it closes with 1007."""
+        await self.close(INVALID_DATA, "expected JSON")
 
     async def receive_json(self, content: Any) -> None:
         """Handle a decoded message."""
@@ -200,7 +285,18 @@ class JsonWebsocketConsumer(WebsocketConsumer):
 
     def receive(self, text: str | None = None, bytes: bytes | None = None) -> None:  # noqa: A002  (the event's field)
         """Decode; bytes are decoded as UTF-8."""
-        self.receive_json(self.decode_json(text if text is not None else (bytes or b"").decode()))
+        try:
+            content = self.decode_json(text if text is not None else (bytes or b"").decode())
+        except (ValueError, RecursionError) as error:
+            failure = _decoding_failed(error)
+            failure.__cause__ = error
+            self.on_decode_error(failure, text if text is not None else bytes)
+        else:
+            self.receive_json(content)
+
+    def on_decode_error(self, error: DecodeError, data: str | builtins.bytes | None) -> None:  # noqa: ARG002
+        """Answer a message that could not be decoded: a stranger's mistake. By default it closes with 1007."""
+        self.close(INVALID_DATA, "expected JSON")
 
     def receive_json(self, content: Any) -> None:
         """Handle a decoded message."""

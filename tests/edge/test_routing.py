@@ -10,6 +10,7 @@ from edge.routing import (
     ProtocolTypeRouter,
     TopicRouter,
     URLRouter,
+    get_default_application,
     topic,
 )
 
@@ -112,7 +113,13 @@ async def test_a_middleware_between_two_routers_may_say_that_it_routes():
 
 @pytest.mark.parametrize(
     ("root", "to", "expected"),
-    [("", "/chat/", "chat"), ("/box", "/box/chat/", "chat"), ("/box", "/chat/", "chat"), ("", "chat/", "chat")],
+    [
+        ("", "/chat/", "chat"),
+        ("/box", "/box/chat/", "chat"),
+        ("/box", "/chat/", "chat"),
+        ("", "chat/", "chat"),
+        ("/ch", "/chat/", "chat"),
+    ],
 )
 async def test_a_root_path_is_not_part_of_the_address(root, to, expected):
     assert await where(URLRouter([path("chat/", app("chat"))]), to, root_path=root) == expected
@@ -132,9 +139,60 @@ async def test_an_http_address_that_nobody_serves_is_a_404():
     assert dict(start["headers"])[b"content-length"] == b"%d" % len(body["body"])
 
 
-def test_include_is_refused_with_what_to_do_instead():
-    with pytest.raises(ConfigError, match="Use nested URLRouters instead"):
-        URLRouter([path("a/", include(([], "a")))])
+async def test_lists_are_included_and_nested_and_routers_stand_among_them():
+    deep = [re_path(r"^(?P<word>[a-z]+)/$", app("word")), path("router/", URLRouter([path("end/", app("end"))]))]
+    router = URLRouter(
+        [
+            path("a/<int:a>/", include([path("b/", include((deep, "names")), {"extra": 1}), path("", app("a"))])),
+            re_path(r"^a/", include([path("2/c/", app("c"))])),
+        ]
+    )
+    [word] = await ask(router, type="websocket", path="/a/1/b/hello/")
+    assert (word["app"], word["kwargs"]) == ("word", {"a": 1, "word": "hello", "extra": 1})
+    assert await where(router, "/a/1/") == "a"
+    assert await where(router, "/a/1/b/router/end/") == "end"
+    assert await where(router, "/a/2/c/") == "c"
+    assert (await where(router, "/a/2/d/"))["code"] == NOT_FOUND
+
+
+async def test_a_router_of_channels_below_ours_lets_ours_go_on():
+    from channels.routing import URLRouter as Theirs
+
+    router = URLRouter([path("a/", Theirs([path("b/", app("b"))])), path("a/c/", app("c"))])
+    assert await where(router, "/a/b/") == "b"
+    assert await where(router, "/a/c/") == "c"
+    assert (await where(router, "/a/d/"))["code"] == NOT_FOUND
+
+
+def test_what_is_no_app_is_an_error_at_once():
+    route = type("Route", (), {"callback": None, "pattern": path("a/", app("a")).pattern})()
+    with pytest.raises(ConfigError, match="expected path"):
+        URLRouter([route])
+
+
+async def test_a_scope_without_a_path_cannot_be_routed():
+    with pytest.raises(ValueError, match="No 'path' key in connection scope"):
+        await ask(URLRouter([]), type="websocket")
+
+
+@pytest.mark.parametrize(
+    ("path_", "words"),
+    [
+        (None, "Cannot find ASGI_APPLICATION setting"),
+        ("nodots", "Cannot find ASGI_APPLICATION setting"),
+        ("no.such.module.app", "Cannot import ASGI_APPLICATION module 'no.such.module'"),
+        ("edge.routing.nothing", "Cannot find 'nothing' in ASGI_APPLICATION module edge.routing"),
+    ],
+)
+def test_a_default_application_that_is_not_there_says_why(settings, path_, words):
+    settings.ASGI_APPLICATION = path_
+    with pytest.raises(ConfigError, match=words):
+        get_default_application()
+
+
+def test_the_default_application_is_the_one_of_the_settings(settings):
+    settings.ASGI_APPLICATION = "edge.routing.URLRouter"
+    assert get_default_application() is URLRouter
 
 
 async def test_the_channel_chooses_the_app_of_a_worker():

@@ -298,13 +298,165 @@ async def test_json_goes_both_ways(serve, type_):
         await line.hang_up()
 
 
-async def test_what_is_not_json_ends_the_dialogue_with_1011(serve):
-    line = serve(AsyncJsonWebsocketConsumer.as_asgi())
+@pytest.mark.parametrize("base", [AsyncJsonWebsocketConsumer, JsonWebsocketConsumer])
+@pytest.mark.parametrize(
+    "frame", [{"text": "{"}, {"text": ""}, {"bytes": b""}, {"bytes": b"\xff\xfe"}, {"text": "[" * 100_000}]
+)
+async def test_what_is_not_json_closes_with_1007_and_is_no_error(serve, base, frame):
+    line = serve(base.as_asgi())
     await line.answer()
-    line.say("receive", text="{")
-    with pytest.raises(json.JSONDecodeError):
+    line.say("receive", **frame)
+    assert await line.answer() == {"type": "websocket.close", "code": 1007, "reason": "expected JSON"}
+    await line.hang_up(1007)
+
+
+async def test_a_consumer_may_answer_what_is_not_json_itself(serve):
+    class Async(AsyncJsonWebsocketConsumer):
+        async def receive_json(self, content):
+            await self.send_json(content)
+
+        async def on_decode_error(self, error, data):
+            await self.send_json([type(error).__name__, type(error.__cause__).__name__, data])
+
+    class Plain(JsonWebsocketConsumer):
+        def receive_json(self, content):
+            self.send_json(content)
+
+        def on_decode_error(self, error, data):
+            self.send_json([type(error).__name__, type(error.__cause__).__name__, data])
+
+    for consumer in (Async, Plain):
+        line = serve(consumer.as_asgi())
+        await line.answer()
+        line.say("receive", text="{")
+        assert json.loads(await line.text()) == ["DecodeError", "JSONDecodeError", "{"]
+        line.say("receive", text="1")
+        assert await line.text() == "1"
+        await line.hang_up()
+
+
+@pytest.mark.parametrize("foreign", SERVERS)
+async def test_the_low_level_methods_of_channels_are_overridden_and_called_as_there(serve, foreign):
+    seen = []
+
+    class Async(AsyncWebsocketConsumer):
+        async def websocket_connect(self, message):
+            seen.append("connect")
+            await super().websocket_connect(message)
+
+        async def websocket_receive(self, message):
+            await super().websocket_receive({**message, "text": message["text"].upper()})
+
+        async def receive(self, text_data=None, bytes_data=None):
+            await self.send(text_data=text_data)
+
+        async def websocket_disconnect(self, message):
+            try:
+                await super().websocket_disconnect(message)
+            finally:
+                seen.append("after")
+
+        async def disconnect(self, code):
+            seen.append(code)
+
+    class Plain(WebsocketConsumer):
+        def websocket_connect(self, message):
+            seen.append("connect")
+            super().websocket_connect(message)
+
+        def websocket_receive(self, message):
+            super().websocket_receive({**message, "text": message["text"].upper()})
+
+        def receive(self, text_data=None, bytes_data=None):
+            self.send(text_data=text_data)
+
+        def websocket_disconnect(self, message):
+            try:
+                super().websocket_disconnect(message)
+            finally:
+                seen.append("after")
+
+        def disconnect(self, code):
+            seen.append(code)
+
+    for consumer in (Async, Plain):
+        seen.clear()
+        line = serve(consumer.as_asgi(), foreign=foreign)
+        await line.answer()
+        line.say("receive", text="hello")
+        assert await line.text() == "HELLO"
+        await line.hang_up(1001)
+        assert seen == ["connect", 1001, "after"]
+
+
+@pytest.mark.parametrize("base", [AsyncWebsocketConsumer, WebsocketConsumer])
+@pytest.mark.parametrize(("error", "verb"), [(AcceptConnection, "accept"), (DenyConnection, "close")])
+async def test_connect_may_steer_by_raising_below_an_override_too(serve, base, error, verb):
+    class Async(AsyncWebsocketConsumer):
+        async def websocket_connect(self, message):
+            await super().websocket_connect(message)
+
+        async def connect(self):
+            raise error
+
+    class Plain(WebsocketConsumer):
+        def websocket_connect(self, message):
+            super().websocket_connect(message)
+
+        def connect(self):
+            raise error
+
+    line = serve((Plain if base is WebsocketConsumer else Async).as_asgi())
+    assert (await line.answer())["type"] == f"websocket.{verb}"
+    await line.hang_up()
+
+
+@pytest.mark.parametrize("base", [AsyncWebsocketConsumer, WebsocketConsumer])
+async def test_dispatch_stands_around_every_event_where_it_is_overridden(serve, layer, base):
+    seen = []
+
+    async def dispatch(self, message):
+        seen.append(message["type"])
+        await base.dispatch(self, message)
+
+    async def areceive(self, text):
+        await self.send(text=text)
+
+    async def achat(self, event):
+        await self.send(text=event["text"])
+
+    def receive(self, text):
+        self.send(text=text)
+
+    def chat(self, event):
+        self.send(text=event["text"])
+
+    handlers = (receive, chat) if base is WebsocketConsumer else (areceive, achat)
+    body = {"dispatch": dispatch, "receive": handlers[0], "chat_message": handlers[1], "groups": ("room",)}
+    line = serve(type("Mine", (base,), body).as_asgi())
+    await line.answer()
+    line.say("receive", text="1")
+    assert await line.text() == "1"
+    await layer.group_send("room", {"type": "chat.message", "text": "2"})
+    assert await line.text() == "2"
+    await layer.group_send("room", {"type": "close"})
+    await line.hang_up()
+    assert seen == ["websocket.connect", "websocket.receive", "chat.message", "websocket.disconnect"]
+
+
+@pytest.mark.parametrize("base", [AsyncWebsocketConsumer, WebsocketConsumer])
+async def test_an_error_before_accept_is_left_to_the_server_which_answers_500(serve, base):
+    def connect(self):
+        raise KeyError("a bug")
+
+    async def aconnect(self):
+        raise KeyError("a bug")
+
+    handler = connect if base is WebsocketConsumer else aconnect
+    line = serve(type("Mine", (base,), {"connect": handler}).as_asgi())
+    with pytest.raises(KeyError):
         await line.ended()
-    assert line.sent[-1]["code"] == 1011
+    assert line.sent == []
 
 
 async def test_a_peer_that_takes_no_goodbye_holds_nobody_up(serve, monkeypatch):
