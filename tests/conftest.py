@@ -22,6 +22,7 @@ os.environ["PATH"] += os.pathsep + "/usr/sbin"  # where Debian puts mosquitto
 
 # How long an example takes says something of the machine, not of the code; bench/ is where speed is measured.
 settings.register_profile("edge", deadline=None)
+settings.register_profile("thorough", deadline=None, max_examples=3000)  # pytest --hypothesis-profile thorough
 settings.load_profile("edge")
 
 
