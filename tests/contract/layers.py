@@ -46,6 +46,8 @@ class PrivateRedis:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}"
+        # redis-py 8 gives up a read after 5 s, in the middle of channels_redis' own wait of 5 s for a message.
+        self.host = {"address": self.url, "socket_timeout": None}
         self.process = None
 
     def start(self):
@@ -75,7 +77,7 @@ class PrivateRedis:
 
 def redis_layer(backend):
     def make(server, *, prefix="", **config):
-        return import_string(backend)(hosts=[server.url], prefix=prefix or uuid4().hex, **config)
+        return import_string(backend)(hosts=[server.host], prefix=prefix or uuid4().hex, **config)
 
     return make
 
