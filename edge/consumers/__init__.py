@@ -8,7 +8,7 @@ Handlers take what they name (`edge.handlers`). ``connect`` comes first and ``di
 whatever happens. ``X.as_asgi()`` is an ASGI app, and so is an instance.
 
 * `base` what all consumers share: the loop, the ways out, the channel layer
-* `websocket` browsers and conversations
+* `websocket` browsers and conversations; `streams` several consumers over one socket
 * `feeds` serial lines, TNCs, APRS, brokers
 * `limits` how much a peer may send; `overlap` handlers that may run at once; `crossing` threads and the loop
 * `http` requests, long polling; `sse` streams of events to browsers
@@ -29,6 +29,7 @@ from edge.consumers.http import AsyncHttpConsumer
 from edge.consumers.limits import Limits
 from edge.consumers.overlap import concurrent
 from edge.consumers.sse import AsyncSseConsumer
+from edge.consumers.streams import Demultiplexer
 from edge.consumers.websocket import (
     AsyncJsonWebsocketConsumer,
     AsyncWebsocketConsumer,
@@ -49,6 +50,7 @@ __all__ = [
     "AsyncWebsocketConsumer",
     "Ax25Consumer",
     "Consumer",
+    "Demultiplexer",
     "JsonWebsocketConsumer",
     "Limits",
     "MqttConsumer",
