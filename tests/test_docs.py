@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import get_type_hints
 
@@ -12,11 +13,18 @@ import pytest
 from edge import registry, spec
 from edge.cli import COMMANDS, FAILED, NOT_RUNNING, OK, REFUSED, USAGE
 from edge.consumers import WebsocketConsumer
+from edge.gate import Gate, Licence
 from edge.layers import channel_layers
 from edge.legs import options_types
 from edge.options import describe
 from edge.registry import import_string, kinds, offered_consumers
+from edge.status import State
 from edge.testing import ConversationCommunicator, FeedCommunicator, WebsocketCommunicator
+from transports import links, mqtt, mqtt_wire
+from transports.aprs import AprsSession
+from transports.ax25 import Ax25Session
+from transports.options import MqttOptions
+from transports.serial import SerialSession
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -122,6 +130,50 @@ def test_each_event_of_each_scope_is_documented_with_its_fields(scope):
 def test_the_close_codes_are_documented():
     text = text_of("docs/runtime.md")
     assert all(re.search(rf"\b{int(code)}\b", text) for code in spec.CloseCode)
+
+
+def test_each_state_and_each_counter_is_documented():
+    text = text_of("docs/devices.md")
+    assert all(f"`{state.value}`" in cells(text) for state in State)
+    sessions = (SerialSession("line"), Ax25Session(), AprsSession())
+    counted = {name for session in sessions for name in session.counters()}
+    device = registry.Device(name="broker", link="mqtt://localhost", options=MqttOptions(), state={})
+    counted |= mqtt.build(device).counters().keys()
+    documented = set(re.findall(r"`(\w+)`", " ".join(cells(section(text, "## States")))))
+    assert counted | {"failed_reads", "dropped"} == documented - {state.value for state in State}
+
+
+def test_what_a_link_says_when_it_cannot_be_opened_is_explained():
+    text = text_of("docs/devices.md")
+    told = [*links._OPEN_WORDS.values(), *links._WRONG_WORDS.values()]
+    assert [words for words in told if words.removeprefix("{name} ").partition(" {name}")[0] not in text] == []
+
+
+def test_what_a_broker_says_when_it_refuses_is_explained():
+    text = text_of("docs/devices.md")
+    values = {"protocol": "5", "other": "3.1.1", "client_id": "…"}
+    assert [words for words in mqtt_wire.REFUSALS.values() if words.format(**values) not in text] == []
+
+
+LICENCE = Licence(device="vhf", allowed=True, callsign="QQ1ABC", needs_callsign=True)
+STATUS = {"type": "aprs.send", "packet": {"format": "status", "text": "hello"}}
+REFUSALS = [
+    (replace(LICENCE, allowed=False), STATUS, 0),
+    (replace(LICENCE, callsign=""), STATUS, 0),
+    (replace(LICENCE, callsign="N0CALL"), STATUS, 0),
+    (LICENCE, {**STATUS, "source": "QQ2XYZ"}, 0),
+    (LICENCE, {**STATUS, "raw": b"frame"}, 0),
+    (LICENCE, {**STATUS, "origin": "vhf"}, 0),
+    (LICENCE, STATUS, 20),
+]
+
+
+@pytest.mark.parametrize(("licence", "event", "sent"), REFUSALS)
+def test_what_the_gate_says_is_explained(licence, event, sent):
+    gate = Gate(licence)
+    for _ in range(sent):
+        gate.passed(event, now=0.0)
+    assert gate.refusal(event, now=0.0) in cells(section(text_of("docs/devices.md"), "## The transmit gate"))
 
 
 def variables():
