@@ -92,7 +92,7 @@ class Worker:
             await _cancel(listeners)
             await self._finish()
             for listener in listeners:
-                if not listener.cancelled():
+                if listener.done() and not listener.cancelled():  # redis-py may swallow a cancellation, and go on
                     listener.result()  # it never returns, so this raises
         finally:
             await _cancel([stopping, *listeners, *(task for desk in self._desks for task in desk.tasks)])

@@ -175,6 +175,23 @@ async def test_a_job_that_does_not_end_is_cut_off_after_a_while(bench, jobs, cap
     assert "jobs: a job did not end within 0.02 s and is cut off" in caplog.text
 
 
+async def test_a_layer_that_swallows_a_cancellation_does_not_turn_a_stop_into_an_error(bench, jobs, monkeypatch):
+    monkeypatch.setattr("edge.worker.CUT_TIMEOUT", 0.02)
+    receive, asked = bench.layer.receive, asyncio.Event()
+
+    async def stubborn(channel):
+        asked.set()
+        try:
+            return await receive(channel)
+        except asyncio.CancelledError:
+            return await receive(channel)
+
+    monkeypatch.setattr(bench.layer, "receive", stubborn)
+    bench.start(jobs.as_asgi())
+    await asyncio.wait_for(asked.wait(), SOON)
+    await bench.stop()
+
+
 async def test_a_plain_consumer_works_in_its_thread(bench):
     loop = asyncio.get_running_loop()
 
