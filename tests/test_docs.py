@@ -10,17 +10,33 @@ from typing import get_type_hints
 
 import pytest
 
-from edge import registry, spec
+from django_site import control
+from django_site.commands import serve
+from edge import (
+    backoff,
+    conversations,
+    fanout,
+    gate,
+    lifespan,
+    mailbox,
+    messaging,
+    registry,
+    spec,
+    supervisor,
+    threads,
+    worker,
+)
 from edge.cli import COMMANDS, FAILED, NOT_RUNNING, OK, REFUSED, USAGE
-from edge.consumers import WebsocketConsumer
+from edge.consumers import WebsocketConsumer, base, crossing, http, overlap, sse, streams
 from edge.gate import Gate, Licence
-from edge.layers import channel_layers
+from edge.layers import channel_layers, sync
 from edge.legs import options_types
 from edge.options import describe
 from edge.registry import import_string, kinds, offered_consumers
+from edge.routing import NOT_FOUND
 from edge.status import State
 from edge.testing import ConversationCommunicator, FeedCommunicator, WebsocketCommunicator
-from transports import links, mqtt, mqtt_wire
+from transports import links, mqtt, mqtt_wire, web
 from transports.aprs import AprsSession
 from transports.ax25 import Ax25Session
 from transports.options import MqttOptions
@@ -170,10 +186,10 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("licence", "event", "sent"), REFUSALS)
 def test_what_the_gate_says_is_explained(licence, event, sent):
-    gate = Gate(licence)
+    guard = Gate(licence)
     for _ in range(sent):
-        gate.passed(event, now=0.0)
-    assert gate.refusal(event, now=0.0) in cells(section(text_of("docs/devices.md"), "## The transmit gate"))
+        guard.passed(event, now=0.0)
+    assert guard.refusal(event, now=0.0) in cells(section(text_of("docs/devices.md"), "## The transmit gate"))
 
 
 def variables():
@@ -249,6 +265,49 @@ def test_each_public_name_is_documented(module_name):
     text = text_of("docs/runtime.md") + text_of("docs/from-channels.md")
     missing = [name for name in public(module_name) if not mentions(text, name)]
     assert not missing
+
+
+NUMBERS = [
+    ("runtime.md", f"holds | {mailbox.TRANSPORT_CAPACITY:,} events | {mailbox.LAYER_CAPACITY} messages"),
+    ("runtime.md", f"within {mailbox.TRANSPORT_GRACE:g} s | reads at least one within {mailbox.LAYER_GRACE:g} s"),
+    (
+        "runtime.md",
+        f"{mailbox.PATIENCE * mailbox.TRANSPORT_GRACE:g} s | within {mailbox.PATIENCE * mailbox.LAYER_GRACE:g} s",
+    ),
+    ("runtime.md", f"{mailbox.DRAIN:g} s for what was heard before"),
+    ("runtime.md", f"It may take {base.GOODBYE:g} s."),
+    ("runtime.md", f"at most {base.READ_AHEAD} messages are read"),
+    ("runtime.md", f"out of a pool of {threads.MAX_THREADS}"),
+    ("runtime.md", f"After {crossing.LANE} sends or {crossing.LANE_BYTES // 1024} KiB"),
+    ("runtime.md", f"after {fanout.FIRST_WAIT:g} s, doubling up to {fanout.LONGEST_WAIT:g} s"),
+    ("runtime.md", f"this one only, {overlap.OVERLAPPING} at once"),
+    ("runtime.md", f"into its {streams.STREAM_CAPACITY} messages"),
+    ("runtime.md", f"`max_body` bytes ({http.MAX_BODY:,};"),
+    ("runtime.md", f"A comment every {sse.HEARTBEAT:g} s"),
+    ("runtime.md", f"refused: HTTP 403, in a communicator the code {NOT_FOUND}"),
+    ("runtime.md", f"pieces of {messaging.MAX_TEXT} bytes, at most {messaging.MAX_PIECES}"),
+    ("runtime.md", f"{conversations.MAX_DIALOGUES} dialogues at once"),
+    ("runtime.md", f"after {sync.TIMEOUT:g} s without an answer"),
+    ("runtime.md", f"more than {lifespan.STOP_TIMEOUT:g} s, keeps no other"),
+    ("runtime.md", f"finishes the jobs at hand, for at most {worker.STOP_TIMEOUT:g} s"),
+    ("devices.md", f"after {backoff.SHORTEST:g} s at first, then after longer waits of up to {backoff.LONGEST:g} s"),
+    ("devices.md", f"after {fanout.FIRST_WAIT:g} s, doubling up to {fanout.LONGEST_WAIT:g} s"),
+    ("devices.md", f"{gate.KEY_UP:g} s for keying the transmitter"),
+    ("devices.md", f"did not open within {links.OPEN_TIMEOUT:g} s"),
+    ("devices.md", f"took nothing for {links.DRAIN_TIMEOUT:g} s"),
+    ("devices.md", f"did not answer within {mqtt_wire.CONNECT_TIMEOUT:g} s"),
+    ("settings.md", f"| connections | {web.MAX_CONNECTIONS:,} |"),
+    ("settings.md", f"| an idle HTTP connection | {web.KEEP_ALIVE} s |"),
+    ("settings.md", f"| a WebSocket that answers no ping | {web.PING_TIMEOUT:g} s |"),
+    ("settings.md", f"ping every {web.PING_INTERVAL:g} s"),
+    ("settings.md", f"browsers get {serve.GRACE:g} s, devices and their consumers {supervisor.STOP_TIMEOUT:g} s"),
+    ("settings.md", f"a path of more than {control.LONGEST_PATH} bytes"),
+]
+
+
+@pytest.mark.parametrize(("page", "words"), NUMBERS)
+def test_a_number_is_the_codes_own(page, words):
+    assert words in " ".join(text_of(f"docs/{page}").split())
 
 
 def test_each_name_of_edge_that_is_documented_is_there():
