@@ -37,6 +37,8 @@ from edge.threads import StickyThread, pool
 logger = logging.getLogger("edge.consumers")
 
 GOODBYE = 5.0  # seconds that disconnect() may take on any way out, and as many for leaving the groups
+WHY = 0.2  # seconds for a server to say why a connection is gone, after a send has said that it is
+LAST_WORDS = 1.0  # seconds for the same where a second cancellation says that there is a hurry
 LAYER_RETRY = 1.0  # seconds before a third party's layer that failed is asked again
 READ_AHEAD = 16  # events taken from a foreign server ahead of their turn; it has a buffer of its own
 MAX_REFUSED = 100  # types of layer messages, per class, whose refusal is logged; an unknown sender must not fill a disk
@@ -162,13 +164,16 @@ class Consumer:
         try:
             if self.channel_layer is not None:
                 self._channel_name = await self.channel_layer.new_channel()
-            ending = await self._serve()
+            try:
+                ending = await self._serve()
+            except LinkLost as error:
+                ending = await self._find_ending(error)
         except StopConsumer:
             ending = self._ending(CloseCode.NORMAL, "the consumer stopped")
-        except LinkLost as error:
+        except LinkLost as error:  # of the layer
             ending = self._ending(CloseCode.LINK_LOST, str(error))
         except asyncio.CancelledError:
-            await self._end_after_error(self._ending(CloseCode.RESTART, "the box is stopping"))
+            await self._end_in_peace(self._ending(CloseCode.RESTART, "the box is stopping"))
             raise
         except Exception as error:
             ending = self._ending(CloseCode.HANDLER_ERROR, f"{type(error).__name__} in a handler")
@@ -213,6 +218,7 @@ class Consumer:
         self._connected = f"{scope['type']}.connect" not in spec.event_types()  # such a scope begins without one
         self._closed = False  # by this consumer itself
         self._listening = False  # to a foreign server
+        self._unsent = False  # a send has failed, for the peer is gone
         self._overlap: Overlap | None = None
         self._interrupt: asyncio.Timeout | None = None  # by a handler that overlaps and fails
         self._failure: Exception | None = None
@@ -440,6 +446,27 @@ class Consumer:
             else:
                 await _deliver(mailbox, message, LAYER)
 
+    async def _find_ending(self, error: LinkLost) -> Event:
+        """Return the server's own word for an end that a failed send has told us of; it says the client's code."""
+        try:
+            async with asyncio.timeout(WHY if self._unsent else 0):
+                while True:
+                    event = await self._listen() if self._mailbox is None else (await self._mailbox.next())[1]
+                    if event.get("type", "").endswith(".disconnect"):
+                        return event
+        except (TimeoutError, LinkLost):
+            return self._ending(CloseCode.LINK_LOST, str(error))
+
+    async def _end_in_peace(self, ending: Event) -> None:
+        """End although we were cancelled, and hurry where we are cancelled again: some servers do so at once."""
+        ending_task = asyncio.create_task(self._end_after_error(ending), name="edge-consumer-end")
+        try:
+            await asyncio.shield(ending_task)
+        except asyncio.CancelledError:
+            await asyncio.wait((ending_task,), timeout=LAST_WORDS)
+        finally:
+            ending_task.cancel()
+
     async def _end_after_error(self, ending: Event) -> None:
         """End while an error is on its way out, which a second one must not hide."""
         try:
@@ -508,8 +535,10 @@ class Consumer:
         try:
             await self.base_send(event)
         except LinkLost:
+            self._unsent = True
             raise
         except OSError as error:
+            self._unsent = True
             raise LinkLost(f"the peer is gone: {error}") from error
 
 

@@ -161,6 +161,41 @@ async def test_one_that_stops_itself_or_loses_its_link_ends_quietly(serve, layer
 
 
 @SERVERS
+async def test_a_failed_send_is_followed_by_the_servers_own_word_for_it(serve, one_of_each, foreign):
+    log, make = one_of_each
+
+    async def send(event):
+        if event["type"] == "websocket.send":
+            line.say("receive", text="not read any more")
+            line.say("disconnect", code=1012)
+            raise ConnectionResetError("gone")
+
+    line = serve(make("echo").as_asgi(), foreign=foreign, send=send)
+    await line.answer()
+    line.say("receive", text="")
+    await line.ended()
+    assert log.events == ["connect", 1012]
+
+
+@SERVERS
+async def test_a_second_cancellation_does_not_cut_the_goodbye_off(serve, foreign):
+    codes, saying = [], asyncio.Event()
+
+    class Consumer(AsyncWebsocketConsumer):
+        async def disconnect(self, code):
+            saying.set()
+            await asyncio.sleep(0.01)  # as one that has something to put in order
+            codes.append(code)
+
+    line = serve(Consumer.as_asgi(), foreign=foreign)
+    await line.answer()
+    line.task.cancel()
+    await asyncio.wait_for(saying.wait(), SOON)
+    await line.cancel()
+    assert codes == [1012]
+
+
+@SERVERS
 async def test_a_send_to_a_peer_that_has_gone_is_a_lost_link(serve, one_of_each, foreign):
     log, make = one_of_each
 
