@@ -54,7 +54,7 @@ T = TypeVar("T")
 # collect errors: ``hook(consumer, error, event)``. They must not block; what they raise is logged.
 error_hooks: list[Callable[["Consumer", Exception, Event], None]] = []
 
-# Called in a sync consumer's thread before and after each handler; Django's leaf puts close_old_connections here.
+# Called in a sync consumer's thread before and after each handler; Django's leaf looks after connections here.
 around_sync_handlers: list[Callable[[], None]] = []
 
 
@@ -84,6 +84,7 @@ class Consumer:
     _calls: ClassVar[dict[str, Call]] = {}
     _layer_calls: ClassVar[dict[str, Call]] = {}
     _refused: ClassVar[set[str]] = set()
+    _receives: ClassVar[dict[str, Call]] = {}  # those of them for what the peer says
     _overlapping: ClassVar[set[Call]] = set()  # the handlers that `concurrent` marked
     _dispatches: ClassVar[bool] = False  # a subclass has its own dispatch()
 
@@ -103,6 +104,7 @@ class Consumer:
                 continue
             if (call := cls._compile(name, [type_])) is not None:
                 cls._calls[type_] = call
+        cls._receives = {type_: call for type_, call in cls._calls.items() if type_.endswith(".receive")}
 
     def __init__(self, *_args: Any, options: Any = None, **_kwargs: Any) -> None:
         self.options = options if options is not None or self.Options is None else self.Options()
@@ -251,8 +253,10 @@ class Consumer:
             self._interrupt = None
             await self._overlap.end(GOODBYE)
 
-    async def _serve_each(self) -> Event:
+    async def _serve_each(self) -> Event:  # every event of every consumer passes here
         is_job = self.scope["type"] == "channel"  # a worker's: every event is a message of the layer
+        is_plain = not (is_job or self._dispatches or self._overlap is not None or self._limited is not None)
+        quick = self._receives if is_plain else {}
         while True:
             if self._mailbox is None:
                 lane, event = TRANSPORT, await self._listen()
@@ -261,12 +265,15 @@ class Consumer:
             else:
                 await self._mailbox.wait()
                 continue
-            if lane is TRANSPORT and not is_job and event.get("type", "").endswith(".disconnect"):
+            type_ = event.get("type", "")
+            call = quick.get(type_) if lane is TRANSPORT else None
+            if call is None and lane is TRANSPORT and not is_job and type_.endswith(".disconnect"):
                 return event
             try:
-                await (self._take_job(event) if is_job else self._take(lane, event))
-            except STEERING:
-                raise
+                if call is None:
+                    await (self._take_job(event) if is_job else self._take(lane, event))
+                elif not self._closed:
+                    await self._handle(call, event)
             except Exception as error:
                 if not await self._is_answered(error, event):
                     raise
@@ -285,6 +292,8 @@ class Consumer:
 
     def _perform(self, call: Call, event: Event) -> Awaitable[Any]:
         """Run a handler by the way that its class has chosen."""
+        if self._overlap is None and not self._dispatches:
+            return self._handle(call, event)
         run = partial(self.dispatch, event) if self._dispatches else partial(self._handle, call, event)
         if self._overlap is None or (self.concurrency == 1 and call not in self._overlapping):
             return run()
@@ -293,8 +302,6 @@ class Consumer:
     async def _overlapped(self, run: Callable[[], Awaitable[Any]], event: Event) -> None:
         try:
             await run()
-        except STEERING:
-            raise
         except Exception as error:
             if not await self._is_answered(error, event):
                 raise
@@ -308,6 +315,8 @@ class Consumer:
 
     async def _is_answered(self, error: Exception, event: Event) -> bool:
         """Ask the consumer's `on_error`, and where that has no answer tell the `error_hooks`."""
+        if isinstance(error, STEERING):
+            return False
         if await self._ask_on_error(error, event):
             return True
         for hook in error_hooks:

@@ -5,11 +5,12 @@ import django
 import pytest
 from asgiref.sync import sync_to_async
 from django.apps import apps
-from django.db import close_old_connections, connection, connections
+from django.db import connection, connections
+from django.db.backends.signals import connection_created
 from django.test import override_settings
 
-import edge
-from edge.apps import EdgeConfig
+import edge.apps
+from edge.apps import EdgeConfig, close_used_connections
 from edge.consumers.base import around_sync_handlers
 from edge.db import DatabaseSyncToAsync, aclose_old_connections, database_sync_to_async
 from edge.layers import InMemoryChannelLayer, channel_layers, get_channel_layer
@@ -118,7 +119,27 @@ def config():
 def test_the_app_looks_after_the_threads_of_sync_consumers_once(config):
     config.ready()
     config.ready()
-    assert around_sync_handlers.count(close_old_connections) == 1
+    assert around_sync_handlers.count(close_used_connections) == 1
+
+
+def test_only_a_thread_that_has_opened_a_connection_is_cleaned_up(config, monkeypatch):
+    config.ready()
+    closings = []
+    monkeypatch.setattr(edge.apps, "close_old_connections", lambda: closings.append(1))
+    counts = []
+
+    def work():
+        close_used_connections()
+        counts.append(len(closings))
+        connection_created.send(sender=None)
+        close_used_connections()
+        counts.append(len(closings))
+
+    for _ in range(2):  # each thread for itself
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join(10)
+    assert counts == [0, 1, 1, 2]
 
 
 def test_the_app_hands_channel_layers_on_and_follows_them(config):
