@@ -43,7 +43,7 @@ def remember_connection(**_signal: Any) -> None:
 
 
 def close_used_connections() -> None:
-    """Close the old connections of this thread, if it ever opened one: a quarter of a small handler's time otherwise."""
+    """Close the old connections of this thread, if it ever opened one; asking costs a quarter of a small handler."""
     if getattr(_threads, "connected", False):
         close_old_connections()
 
