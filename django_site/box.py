@@ -24,7 +24,7 @@ from edge import __version__
 from edge.asgi import Event, Receive, Scope, Send
 from edge.desired import Desired
 from edge.errors import ConfigError
-from edge.layers import get_channel_layer
+from edge.layers import InMemoryChannelLayer, get_channel_layer
 from edge.mailbox import Mailbox
 from edge.registry import import_string
 from edge.status import DeviceStatus
@@ -163,8 +163,7 @@ class Box:
 
     def _watched(self, group: str) -> bool:
         """Tell whether a group has members; a layer that cannot say is always sent to."""
-        groups = getattr(self.layer, "groups", None)
-        return not isinstance(groups, dict) or group in groups
+        return not isinstance(self.layer, InMemoryChannelLayer) or group in self.layer.groups
 
 
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:

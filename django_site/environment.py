@@ -1,9 +1,13 @@
 """What the settings need of the box: its environment, its data folder, its names. Knows nothing of Django."""
 
+import ipaddress
 import os
 import secrets
 import socket
 from pathlib import Path
+from typing import Self
+
+from edge.errors import ConfigError
 
 FOLDER_MODE = 0o700  # rows hold passwords of brokers
 KEY_MODE = 0o600
@@ -24,7 +28,7 @@ def number(name: str, default: int) -> int:
     """Return a variable's whole number of at least 1, or the default where it is not set."""
     text = os.environ.get(name, "").strip() or str(default)
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise ValueError(f"{name}: expected a whole number of at least 1; got {text!r}")
+        raise ConfigError(f"{name}: expected a whole number of at least 1; got {text!r}")
     return int(text)
 
 
@@ -52,6 +56,33 @@ def secret_key(folder: Path) -> str:
         finally:
             draft.unlink()
     return path.read_text(encoding="ascii").strip()
+
+
+class AnyAddress(str):
+    """An entry of ``ALLOWED_HOSTS`` that every IP address matches: a box is called by its address, which DHCP changes.
+
+    The check of the Host header is against names that a stranger points at this box (DNS rebinding); an address cannot
+    be pointed anywhere. It matches as a Host only: as an Origin (`edge.security`) it is a name that nobody has.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls) -> Self:
+        """Make it, with a name that is reserved for never being one (RFC 6761)."""
+        return super().__new__(cls, "any-address.invalid")
+
+    def lower(self) -> Self:
+        """Stay what it is: Django compares in lower case."""
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        try:
+            return isinstance(other, str) and bool(ipaddress.ip_address(other.removeprefix("[").removesuffix("]")))
+        except ValueError:
+            return False
+
+    def __hash__(self) -> int:
+        return super().__hash__()
 
 
 def host_names() -> list[str]:

@@ -13,14 +13,14 @@ EDGE_KEEP_STATION_DAYS  days that a silent station is kept               90
 from pathlib import Path
 from typing import Any
 
-from django_site.environment import data_folder, flag, host_names, number, secret_key, words
+from django_site.environment import AnyAddress, data_folder, flag, host_names, number, secret_key, words
 
 DATA = data_folder()
 HERE = Path(__file__).parent
 
 DEBUG = flag("EDGE_DEBUG")
 SECRET_KEY = secret_key(DATA)
-ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *host_names(), *words("EDGE_ALLOWED_HOSTS")]
+ALLOWED_HOSTS = ["localhost", AnyAddress(), *host_names(), *words("EDGE_ALLOWED_HOSTS")]
 CSRF_TRUSTED_ORIGINS = words("EDGE_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [

@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 
 from edge import __version__
+from edge.errors import ConfigError
 from edge.registry import call_command
 
 OK, FAILED, USAGE, NOT_RUNNING, REFUSED = 0, 1, 2, 3, 4
@@ -55,6 +56,9 @@ def main(arguments: list[str] | None = None) -> int:
         return USAGE
     try:
         return call_command(command.path, words[1:])
+    except ConfigError as error:
+        print(f"edge: {error}", file=sys.stderr)  # noqa: T201  (as above)
+        return FAILED
     except KeyboardInterrupt:
         return 130  # as a shell has it for SIGINT
 

@@ -21,6 +21,7 @@ from edge.errors import EdgeError, LinkLost
 from edge.mailbox import DRAIN, Mailbox
 from edge.spec import CloseCode
 from edge.status import Faults, RouteStatus
+from edge.topics import TopicFilter
 
 logger = logging.getLogger("edge.fanout")
 
@@ -45,6 +46,20 @@ class Leg:
     first: tuple[Event, ...] = ()  # sent to the transport when the leg begins, as mqtt.subscribe
     last: tuple[Event, ...] = ()  # and when it ends
     problem: str = ""  # why it cannot run; then app is never called
+
+
+def topic_leg(key: object, filter_: TopicFilter, app: App, consumer: str) -> Leg:
+    """Make the leg of a route on a broker: it subscribes when it begins, takes what matches, and unsubscribes."""
+    return Leg(
+        key=key,
+        app=app,
+        consumer=consumer,
+        match=filter_.text,
+        wants=lambda event: filter_.match(event["topic"]) is not None,
+        scope=(("topic_filters", [filter_.text]),),
+        first=({"type": "mqtt.subscribe", "topic": filter_.subscription, "qos": 1},),
+        last=({"type": "mqtt.unsubscribe", "topic": filter_.subscription},),
+    )
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from edge.asgi import App, Event, Receive, Scope, Send
 from edge.errors import ConfigError
+from edge.fanout import FanOut, topic_leg
 from edge.topics import TopicFilter
 
 NOT_FOUND = 4404  # close code (RFC 6455, section 7.4.2: 4000 to 4999 are the application's)
@@ -166,20 +167,24 @@ def topic(filter_: str, app: App) -> TopicRoute:
 
 
 class TopicRouter:
-    """Chooses by ``scope["topic"]`` among `topic` routes; ``scope["topic_route"]`` says what the wildcards caught."""
+    """Serves one ``mqtt`` connection with a copy of each `topic` route's app, and each message to those that match.
+
+    It subscribes by itself. Each app has a scope, a mailbox and a life of its own (`edge.fanout`), with its filter in
+    ``scope["topic_filters"]``; `edge.topics.TopicFilter.match` says what a topic's named wildcards caught.
+    """
+
+    protocols = frozenset({"mqtt"})
 
     def __init__(self, routes: Sequence[TopicRoute]) -> None:
         self.routes = list(routes)
+        self.legs = tuple(
+            topic_leg(index, route.filter, route.app, getattr(route.app, "__name__", "app"))
+            for index, route in enumerate(self.routes)
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the connection to the first app whose filter matches; ValueError where none does."""
-        for route in self.routes:
-            if (caught := route.filter.match(scope["topic"])) is not None:
-                await route.app(
-                    {**scope, "topic_route": {"filter": route.filter.text, "kwargs": caught}}, receive, send
-                )
-                return
-        raise ValueError(f"No route found for topic {scope['topic']!r}.")
+        """Serve one connection, to its end."""
+        await FanOut(self.legs)(scope, receive, send)
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send) -> None:

@@ -16,7 +16,7 @@ from edge import registry
 from edge.asgi import Event
 from edge.desired import Desired, DeviceWish, RouteWish, device_problems, mask, route_problems
 from edge.errors import ConfigError, LinkLost
-from edge.fanout import Leg
+from edge.fanout import Leg, topic_leg
 from edge.gate import Licence
 from edge.layers.base import ChannelLayer
 from edge.legs import build_app
@@ -228,17 +228,7 @@ def _plan_leg(route: RouteWish, scope_type: str) -> Leg:
     if scope_type != "mqtt":
         wants = matcher(scope_type, route.match)
         return Leg(key=_key(route), app=app, consumer=route.consumer, match=route.match, wants=wants)
-    filter_ = topic_filter(route.match)
-    return Leg(
-        key=_key(route),
-        app=app,
-        consumer=route.consumer,
-        match=route.match,
-        wants=lambda event: filter_.match(event["topic"]) is not None,
-        scope=(("topic_filters", [filter_.text]),),
-        first=({"type": "mqtt.subscribe", "topic": filter_.subscription, "qos": 1},),
-        last=({"type": "mqtt.unsubscribe", "topic": filter_.subscription},),
-    )
+    return topic_leg(_key(route), topic_filter(route.match), app, route.consumer)
 
 
 def _key(route: RouteWish) -> tuple[str, ...]:

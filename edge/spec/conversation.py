@@ -7,7 +7,8 @@ a consumer written for a browser talks to a handheld radio and to a broker uncha
 minutes by default), or until the feed below is lost.
 
 **Scope.** ``type`` "conversation"; ``peer`` who it is (a callsign, a captured topic part); ``over`` the scope type
-below ("aprs", "mqtt"); ``device``; ``state``; ``path`` ``/<device>/<peer>``, so that a URL router can be used above.
+below ("aprs", "mqtt"); ``device``; ``state``; ``path`` ``/<device>/<peer>``, so that an application of one's own can
+put a URL router on top.
 
 **Order.** ``conversation.connect``; the consumer answers ``conversation.accept`` or ``conversation.close``; then
 ``conversation.receive`` and ``conversation.send`` in any order; ``conversation.disconnect`` last.

@@ -46,6 +46,7 @@ class Send(TypedDict):
     type: Literal["serial.send"]
     bytes: NotRequired[bytes | None]
     text: NotRequired[str | None]  # sent as UTF-8
+    origin: NotRequired[str]  # the device this came from, if it was forwarded; the gate refuses a loop
 
 
 class Close(TypedDict):

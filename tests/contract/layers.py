@@ -30,6 +30,7 @@ class Kind:
     make: Callable[..., Any]  # (server, **config); called once more, a layer that is shared gives another process's end
     program: str = ""  # of the server that it talks to
     shared: bool = False  # between processes
+    presence: bool = False  # tells who is in a group
     differs: dict[str, str] = field(default_factory=dict)
 
     def __str__(self):
@@ -91,7 +92,7 @@ async def close(layer):
 
 
 KINDS = (
-    Kind(name="memory", make=lambda _server, prefix="", **config: InMemoryChannelLayer(**config)),
+    Kind(name="memory", make=lambda _server, prefix="", **config: InMemoryChannelLayer(**config), presence=True),
     Kind(
         name="channels-memory",
         make=lambda _server, prefix="", **config: ChannelsInMemory(**config),

@@ -19,7 +19,13 @@ DEVICES = "/admin/devices/device/"
 ROUTES = "/admin/devices/route/"
 ECHO = "edge.consumers.AsyncAprsConsumer"
 
-APRS = {"name": "vhf", "link": "serial:///dev/ttyUSB7", "enabled": "on", "option_baud": "9600", "option_path": "WIDE1-1"}
+APRS = {
+    "name": "vhf",
+    "link": "serial:///dev/ttyUSB7",
+    "enabled": "on",
+    "option_baud": "9600",
+    "option_path": "WIDE1-1",
+}
 MQTT = {"name": "broker", "link": "mqtt://localhost:1883", "enabled": "on", "option_protocol": "5"}
 
 

@@ -3,8 +3,10 @@ import stat
 import pytest
 from django.conf import settings
 from django.db import connections
+from django.http.request import validate_host
 
 from django_site.environment import data_folder, flag, number, secret_key, words
+from edge.security import AllowedHostsOriginValidator
 
 
 def test_the_data_folder_and_the_key_are_for_their_owner_alone(tmp_path, monkeypatch):
@@ -51,6 +53,33 @@ def test_the_site_is_closed_by_default():
     assert "*" not in settings.ALLOWED_HOSTS
     assert settings.SESSION_COOKIE_HTTPONLY
     assert settings.SESSION_COOKIE_SAMESITE == "Lax"
+
+
+@pytest.mark.parametrize(
+    ("host", "served"),
+    [
+        ("127.0.0.1", True),
+        ("192.168.1.20", True),
+        ("[fe80::1]", True),
+        ("localhost", True),
+        ("edge.example", False),
+        ("192.168.1.20.edge.example", False),
+        ("any-address.invalid", False),
+        ("*", False),
+        ("", False),
+    ],
+)
+def test_the_box_answers_to_its_addresses_and_names_only(host, served):
+    assert validate_host(host, settings.ALLOWED_HOSTS) is served
+
+
+@pytest.mark.parametrize("origin", ["http://192.168.1.20:8000", "http://[fe80::1]"])
+def test_an_address_is_no_origin_that_may_speak_to_another_host(origin):
+    validator = AllowedHostsOriginValidator(None)
+    headers = [(b"host", b"localhost:8000"), (b"origin", origin.encode())]
+    assert not validator.allows({"type": "websocket", "headers": headers})
+    same = [(b"host", b"192.168.1.20:8000"), (b"origin", b"http://192.168.1.20:8000")]
+    assert validator.allows({"type": "websocket", "headers": same})
 
 
 @pytest.mark.django_db(databases=["default", "history"])

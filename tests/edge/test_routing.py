@@ -3,6 +3,7 @@
 import pytest
 from django.urls import include, path, re_path
 
+from edge.consumers import AsyncMqttConsumer
 from edge.errors import ConfigError
 from edge.routing import (
     NOT_FOUND,
@@ -13,6 +14,7 @@ from edge.routing import (
     get_default_application,
     topic,
 )
+from edge.testing import FeedCommunicator
 
 
 def app(name):
@@ -204,18 +206,22 @@ async def test_the_channel_chooses_the_app_of_a_worker():
         await ask(router, type="channel")
 
 
-async def test_the_topic_chooses_the_app_and_what_it_caught_is_in_the_scope():
-    caught = []
+async def test_each_message_goes_to_every_app_whose_filter_it_matches_and_the_filters_are_subscribed_to():
+    class Climate(AsyncMqttConsumer):
+        async def receive(self, topic):
+            await self.send(topic="seen", payload=f"{self.scope['topic_filters'][0]} {topic}")
 
-    async def climate(scope, receive, send):
-        caught.append(scope["topic_route"])
-
-    router = TopicRouter([topic("sensors/+room/temperature", climate), topic("sensors/#", app("rest"))])
-    await ask(router, type="mqtt", topic="sensors/attic/temperature")
-    assert caught == [{"filter": "sensors/+room/temperature", "kwargs": {"room": "attic"}}]
-    assert (await ask(router, type="mqtt", topic="sensors/attic/humidity"))[0]["app"] == "rest"
-    with pytest.raises(ValueError, match="No route found for topic 'other'"):
-        await ask(router, type="mqtt", topic="other")
+    routes = [topic("sensors/+room/temperature", Climate.as_asgi()), topic("sensors/#", Climate.as_asgi())]
+    broker = FeedCommunicator(TopicRouter(routes), "mqtt")
+    await broker.connect()
+    subscribed = [await broker.sent() for _ in routes]
+    assert [event["topic"] for event in subscribed] == ["sensors/+/temperature", "sensors/#"]
+    await broker.hear(topic="sensors/attic/temperature")
+    seen = {(await broker.sent())["payload"] for _ in routes}
+    assert seen == {f"{route.filter.text} sensors/attic/temperature" for route in routes}
+    await broker.hear(topic="sensors/attic/humidity")
+    assert (await broker.sent())["payload"] == "sensors/# sensors/attic/humidity"
+    await broker.disconnect()
 
 
 def test_a_topic_route_with_a_bad_filter_is_an_error_at_once():
