@@ -11,6 +11,7 @@ consumer's own ``close`` only ``disconnect`` comes: what the peer or the layer s
 """
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
 import logging
@@ -451,9 +452,23 @@ class Consumer:
                 message = await layer.receive(channel)
             except Exception:
                 logger.exception("%s: the channel layer failed; asked again later", type(self).__qualname__)
-                await asyncio.sleep(LAYER_RETRY)
+                await self._join_again(layer, channel)
+                if find_handler(type(self), "layer_restored"):
+                    await _deliver(mailbox, {"type": "layer.restored"}, LAYER)
             else:
                 await _deliver(mailbox, message, LAYER)
+
+    async def _join_again(self, layer: ChannelLayer, channel: str) -> None:
+        """Wait until a layer that failed takes us into our groups, which it may have forgotten."""
+        while True:
+            await asyncio.sleep(LAYER_RETRY)
+            try:
+                for group in self._joined:
+                    await layer.group_add(group, channel)
+            except Exception as error:  # noqa: BLE001  (whatever a third party's layer raises: it is not back yet)
+                logger.debug("%s: the channel layer is still away: %s", type(self).__qualname__, error)
+            else:
+                return
 
     async def _find_ending(self, error: LinkLost) -> Event:
         """Return the server's own word for an end that a failed send has told us of; it says the client's code."""
@@ -496,7 +511,10 @@ class Consumer:
 
     async def _leave_groups(self) -> None:
         was_open, self._channel_open = self._channel_open, True  # from here on channel_name is only a name
-        if self.channel_layer is None or self._channel_name is None or not was_open:
+        if self.channel_layer is None or self._channel_name is None:
+            return
+        if not was_open:
+            await _give_back(self.channel_layer, self._channel_name)
             return
         try:
             async with asyncio.timeout(GOODBYE):
@@ -555,6 +573,21 @@ async def _deliver(mailbox: Mailbox, message: Event, lane: Lane) -> None:
     """Put into a mailbox, waiting however long its reader takes; given up where it is closed."""
     while not mailbox.offer(message, lane) and not mailbox.closed:
         await mailbox.room(lane, patient=True)
+
+
+async def _give_back(layer: ChannelLayer, channel: str) -> None:
+    """Let a third party's layer free a channel that was named and never read: they do so when a reader leaves."""
+    if isinstance(layer, AttachableLayer):
+        return
+    reader = asyncio.create_task(_read_nothing(layer, channel), name="edge-consumer-give-back")
+    await asyncio.sleep(0)
+    reader.cancel()
+    await asyncio.wait((reader,), timeout=GOODBYE)
+
+
+async def _read_nothing(layer: ChannelLayer, channel: str) -> None:
+    with contextlib.suppress(Exception):  # an outage: there is nothing to free
+        await layer.receive(channel)
 
 
 class AsyncConsumer(Consumer):

@@ -687,9 +687,12 @@ class ThirdPartyLayer:
         self.queues = {}
         self.groups = {}
         self.outages = 0
+        self.subscribed = set()
 
     async def new_channel(self, prefix="specific"):
-        return f"{prefix}!{len(self.queues)}"
+        name = f"{prefix}!{len(self.queues)}"
+        self.subscribed.add(name)
+        return name
 
     async def send(self, channel, message):
         self.queues.setdefault(channel, asyncio.Queue()).put_nowait(dict(message))
@@ -698,7 +701,11 @@ class ThirdPartyLayer:
         if self.outages:
             self.outages -= 1
             raise ConnectionError("the broker is away")
-        return await self.queues.setdefault(channel, asyncio.Queue()).get()
+        try:
+            return await self.queues.setdefault(channel, asyncio.Queue()).get()
+        except asyncio.CancelledError:
+            self.subscribed.discard(channel)  # its reader has left
+            raise
 
     async def group_add(self, group, channel):
         self.groups.setdefault(group, set()).add(channel)
@@ -739,6 +746,34 @@ async def test_a_consumer_lives_through_an_outage_of_a_third_partys_layer(serve,
     await third_party.group_send("room", {"type": "chat.message", "text": "after it"})
     assert await line.text() == "after it"
     assert caplog.text.count("the channel layer failed") == 2
+
+
+async def test_a_layer_that_forgot_our_groups_in_its_outage_is_joined_again_and_the_consumer_is_told(
+    serve, third_party, monkeypatch
+):
+    class Told(Member):
+        async def layer_restored(self):
+            await self.send(text="there was a gap")
+
+    monkeypatch.setattr(base, "LAYER_RETRY", 0.01)
+    line = serve(Told.as_asgi())
+    await line.answer()
+    third_party.groups.clear()
+    third_party.outages = 1
+    for name in list(third_party.subscribed):
+        await third_party.send(name, {"type": "chat.message", "text": "the last before it"})
+    assert await line.text() == "the last before it"
+    assert await line.text() == "there was a gap"
+    await third_party.group_send("room", {"type": "chat.message", "text": "after it"})
+    assert await line.text() == "after it"
+
+
+async def test_a_channel_that_was_never_used_is_given_back_to_a_third_partys_layer(serve, third_party):
+    line = serve(AsyncWebsocketConsumer.as_asgi())
+    await line.answer()
+    assert third_party.subscribed
+    await line.hang_up()
+    assert not third_party.subscribed
 
 
 # Classes
