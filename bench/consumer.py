@@ -46,8 +46,9 @@ def _alone(effort: Effort) -> Table:
         ratio = series.paired(f"{peer} {layer}", f"{name} {layer}", "micros") if peer else None
         own = None if micros is None or name == "raw" else micros - driver
         label = f"{NAMES[name]}, {LAYERS[layer]}" if name != "raw" else "raw ASGI, and the driver itself"
-        rows.append((label, number(micros, 1), number(own, 1), times(ratio)))
-    columns = ("echo without a server", "CPU µs an event", "without the driver", "Channels costs")
+        raw = None if name == "raw" else series.paired(f"{name} {layer}", "raw none", "micros")
+        rows.append((label, number(micros, 1), number(own, 1), times(raw), times(ratio)))
+    columns = ("echo without a server", "CPU µs an event", "without the driver", "of raw", "Channels costs")
     return Table(title="consumer: one echo, in process", columns=columns, rows=tuple(rows))
 
 
@@ -65,14 +66,17 @@ def _served(effort: Effort) -> Table:
         for count in CONNECTIONS:
             peer = PEERS.get(name)
             ratio = series.paired(f"{name} {count}", f"{peer} {count}", "rate") if peer else None
-            cells += [number(series.median(f"{name} {count}", "rate")), times(ratio)]
+            raw = None if name == "raw" else series.paired(f"{name} {count}", f"raw {count}", "rate")
+            cells += [number(series.median(f"{name} {count}", "rate")), number(raw, 2), times(ratio)]
         rows.append((label, *cells, number(series.median(f"{name} 1", "p50"))))
     columns = (
         "WebSocket echo by uvicorn",
         "1 connection: echoes/CPU-s",
-        "ratio",
+        "of raw",
+        "of Channels",
         "50: echoes/CPU-s",
-        "ratio",
+        "of raw",
+        "of Channels",
         "p50 at 1, µs",
     )
     return Table(title="consumer: WebSocket echo", columns=columns, rows=tuple(rows))
