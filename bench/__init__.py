@@ -6,6 +6,7 @@ alike.
 
 * `measure` processes, their CPU clocks, medians and tables
 * `frames` the frames that are decoded and written
-* `codecs`, `latency`, `consumer`, `idle`, `whole` one bench each; their docstrings say what is measured and what is not
-* `servers`, `clients`, `writer` what those run as processes of their own
+* `codecs`, `latency`, `consumer`, `fanout`, `isolation`, `memory`, `idle`, `whole` one bench each; their docstrings say
+  what is measured and what is not
+* `servers`, `crowd`, `clients`, `writer` what those run as processes of their own
 """

@@ -8,7 +8,7 @@ import time
 
 from bench.measure import Effort, Table
 
-BENCHES = ("codecs", "latency", "consumer", "idle", "whole")
+BENCHES = ("codecs", "latency", "consumer", "fanout", "isolation", "memory", "idle", "whole")
 
 
 def main() -> int:
@@ -18,7 +18,7 @@ def main() -> int:
         "names", nargs="*", metavar="BENCH", help=f"which to run, of {', '.join(BENCHES)} (default: all)"
     )
     parser.add_argument("--rounds", type=int, default=0, help="rounds that the medians are of (default: 3; quick: 1)")
-    parser.add_argument("--quick", action="store_true", help="less of everything: under three minutes in all")
+    parser.add_argument("--quick", action="store_true", help="less of everything: some five minutes in all")
     parser.add_argument("--json", action="store_true", help="one line of JSON a table")
     options = parser.parse_args()
     if unknown := set(options.names) - set(BENCHES):

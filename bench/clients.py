@@ -67,7 +67,7 @@ class Client:
 def main() -> None:
     """Connect, then obey until standard input ends."""
     url, count = sys.argv[1], int(sys.argv[2])
-    clients = [Client(url) for _ in range(count)]
+    clients = [Client(url.replace("*", str(index))) for index in range(count)]
     with selectors.EpollSelector() as selector:
         for client in clients:
             selector.register(client.sock, selectors.EVENT_READ, client)
@@ -77,8 +77,13 @@ def main() -> None:
                 _count(selector, command["count"], command["late"], command["seconds"])
             elif "times" in command:
                 _times(selector, command["times"] * count, command["seconds"])
+            elif "say" in command:
+                for client in clients:
+                    client.send(command["say"].encode())  # and read nothing until the next command
+            elif "flood" in command:
+                _flood(clients[0].sock, command["flood"], command["size"], command["seconds"])
             else:
-                _echo(selector, clients, command["echo"], command["size"])
+                _echo(selector, clients, command["echo"], command["size"], command.get("seconds", 60))
     os._exit(0)  # without goodbyes: the server ends first
 
 
@@ -126,18 +131,19 @@ def _times(selector: selectors.BaseSelector, wanted: int, seconds: float) -> Non
     answer(delivered=len(waits), p50=percentile(waits, 0.5) / 1e6, p99=percentile(waits, 0.99) / 1e6)
 
 
-def _echo(selector: selectors.BaseSelector, clients: list[Client], count: int, size: int) -> None:
-    """Keep one text under way on each connection, until ``count`` have come back in all."""
+def _echo(selector: selectors.BaseSelector, clients: list[Client], count: int, size: int, seconds: float) -> None:
+    """Keep one text under way on each connection, until ``count`` have come back in all or the time is up."""
     text = b"x" * size
     waits: list[int] = []
     sent: dict[Client, int] = {}
     answer(ready=count)
+    began = time.monotonic()
     for client in clients:
         sent[client] = time.monotonic_ns()
         client.send(text)
     under_way = len(clients)
     came = 0
-    until = time.monotonic() + 60
+    until = began + seconds
     while came < count and time.monotonic() < until:
         for key, _ in selector.select(1):
             for _ in key.data.texts():
@@ -149,7 +155,22 @@ def _echo(selector: selectors.BaseSelector, clients: list[Client], count: int, s
                     key.data.send(text)
                 else:
                     under_way -= 1
-    answer(came=came, p50=percentile(waits, 0.5) / 1e3, p99=percentile(waits, 0.99) / 1e3)
+    seconds = time.monotonic() - began
+    answer(came=came, seconds=seconds, p50=percentile(waits, 0.5) / 1e3, p99=percentile(waits, 0.99) / 1e3)
+
+
+def _flood(sock: socket.socket, count: int, size: int, seconds: float) -> None:
+    """Send so many messages of so many bytes, as fast as the server takes them, until the time is up."""
+    message = b"\x82\xff" + struct.pack("!Q", size) + MASK + bytes(size)
+    answer(ready=count)
+    sent, until = 0, time.monotonic() + seconds
+    while sent < count * len(message) and (left := until - time.monotonic()) > 0:
+        sock.settimeout(left)
+        try:
+            sent += sock.send(memoryview(message)[sent % len(message) :])
+        except TimeoutError:
+            break
+    answer(sent=sent // len(message))
 
 
 if __name__ == "__main__":

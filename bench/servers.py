@@ -13,7 +13,8 @@ import os
 import sys
 import time
 import tty
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from bench.measure import answer, percentile
 from edge.asgi import App, Receive, Scope, Send
@@ -117,7 +118,7 @@ async def whole_edge(port: str) -> None:
     await server.start()
     await _until_up(supervisor)
     answer(url=f"{server.url}/")
-    await _obey()
+    await obey()
     await supervisor.stop()
     await server.stop(1)
 
@@ -147,7 +148,7 @@ async def whole_channels(port: str) -> None:
     reading = asyncio.create_task(read())
     await asyncio.sleep(0.3)
     answer(url=f"{server.url}/")
-    await _obey()
+    await obey()
     reading.cancel()
     await server.stop(1)
 
@@ -161,7 +162,7 @@ async def latency_edge(port: str) -> None:
 
     await _until_up(supervisor)
     answer(up=True)
-    await _obey(watched)
+    await obey(watched)
     await supervisor.stop()
 
 
@@ -177,7 +178,7 @@ async def latency_raw(port: str) -> None:
 
     loop.add_reader(line, readable)
     answer(up=True)
-    await _obey(waits)
+    await obey(waits)
     loop.remove_reader(line)
     os.close(line)
 
@@ -188,7 +189,7 @@ async def echo(name: str) -> None:
     server = web.WebServer(ECHOES[name](), port=0)
     await server.start()
     answer(url=f"{server.url}/")
-    await _obey()
+    await obey()
     await server.stop(1)
 
 
@@ -209,14 +210,18 @@ async def _until_up(supervisor: Supervisor) -> None:
             await asyncio.sleep(0.02)
 
 
-async def _obey(measured: list[int] | None = None) -> None:
-    """Answer questions until standard input ends."""
+async def obey(measured: list[int] | None = None, **actions: Callable[[Any], Awaitable[None]]) -> None:
+    """Answer questions, and run the actions that are asked for by name, until standard input ends."""
     loop = asyncio.get_running_loop()
     ended = loop.create_future()
+    running: set[asyncio.Task[None]] = set()
 
     def readable() -> None:
         for line in (data := os.read(0, 4096)).splitlines():
-            if "report" in json.loads(line) and measured is not None:
+            command = json.loads(line)
+            for name in command.keys() & actions.keys():
+                running.add(asyncio.ensure_future(actions[name](command[name])))
+            if "report" in command and measured is not None:
                 kept, measured[:] = list(measured), []
                 answer(count=len(kept), p50=percentile(kept, 0.5) / 1e3, p99=percentile(kept, 0.99) / 1e3)
         if not data and not ended.done():
@@ -225,6 +230,8 @@ async def _obey(measured: list[int] | None = None) -> None:
     loop.add_reader(0, readable)
     await ended
     loop.remove_reader(0)
+    for task in running:
+        task.cancel()
 
 
 SERVERS = {
