@@ -13,7 +13,7 @@ from django.db import close_old_connections
 from django.db.backends.signals import connection_created
 
 from edge import routing
-from edge.consumers.base import around_sync_handlers
+from edge.consumers.plain import around_sync_handlers
 from edge.layers import IN_MEMORY, channel_layers
 
 

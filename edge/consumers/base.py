@@ -12,20 +12,16 @@ consumer's own ``close`` only ``disconnect`` comes: what the peer or the layer s
 
 import asyncio
 import contextlib
-import contextvars
 import inspect
 import logging
-import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent import futures
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
-from asgiref.sync import SyncToAsync, iscoroutinefunction
+from asgiref.sync import iscoroutinefunction
 
 from edge import spec
 from edge.asgi import App, Event, Receive, Scope, Send
-from edge.consumers.crossing import Crossing
 from edge.consumers.overlap import OVERLAPPING, Overlap, is_concurrent
 from edge.errors import LinkLost
 from edge.exceptions import AcceptConnection, DenyConnection, InvalidChannelLayerError, StopConsumer
@@ -33,7 +29,6 @@ from edge.handlers import Call, compile_handler, find_handler
 from edge.layers import DEFAULT, AttachableLayer, ChannelLayer, get_channel_layer
 from edge.mailbox import LAYER, TRANSPORT, Lane, Mailbox
 from edge.spec import CloseCode
-from edge.threads import StickyThread, pool
 
 logger = logging.getLogger("edge.consumers")
 
@@ -49,14 +44,9 @@ FRAMEWORK = ("edge.consumers.", "edge.http.")  # modules whose methods no layer 
 
 STEERING = (StopConsumer, AcceptConnection, DenyConnection, LinkLost)  # ways to end, not errors of a handler
 
-T = TypeVar("T")
-
 # Called on the loop with each error that ends a connection and that no `Consumer.on_error` answered, for tools that
 # collect errors: ``hook(consumer, error, event)``. They must not block; what they raise is logged.
 error_hooks: list[Callable[["Consumer", Exception, Event], None]] = []
-
-# Called in a sync consumer's thread before and after each handler; Django's leaf looks after connections here.
-around_sync_handlers: list[Callable[[], None]] = []
 
 
 class Consumer:
@@ -609,105 +599,3 @@ class AsyncConsumer(Consumer):
     def _handle(self, call: Call, event: Event) -> Awaitable[Any]:
         handling: Awaitable[Any] = call(self, event)
         return handling
-
-
-class SyncConsumer(Consumer):
-    """A consumer whose handlers are plain functions, run one after another in a thread of its own.
-
-    A handler may block: nobody else waits for it. What it sends goes out in order and at once, and the handler goes on
-    meanwhile (`edge.consumers.crossing` says what may be relied on).
-    """
-
-    handlers_are_async = False
-    _thread: StickyThread | None = None
-    _context: contextvars.Context
-    _crossing: Crossing | None = None  # the handler that runs now, for its own thread
-    _blocked: futures.Future[Any] | None = None
-
-    def send(self, message: Event) -> None:
-        """Send one ASGI event to the server."""
-        self._put_out(message)
-
-    def on_error(self, error: Exception, event: Event) -> bool:  # noqa: ARG002  (for those who override it)
-        """Answer a handler's error: True, and the connection goes on with the next event. By default it ends."""
-        return False
-
-    async def _ask_on_error(self, error: Exception, event: Event) -> bool:
-        if type(self).on_error is SyncConsumer.on_error:
-            return False
-        answers: list[bool] = []
-        await self._handle(lambda consumer, event: answers.append(consumer.on_error(error, event)), event)
-        return bool(answers and answers[0])
-
-    async def _handle(self, call: Call, event: Event) -> None:
-        if self._thread is None:
-            self._thread = pool.lease()
-            # The first call goes by asgiref, which brings its own Local storage along; later ones use what it brought.
-            adopt = SyncToAsync(
-                contextvars.copy_context,
-                thread_sensitive=False,
-                executor=self._thread,  # type: ignore[arg-type]  # asgiref says ThreadPoolExecutor, and takes any
-            )
-            self._context = await adopt()
-
-        def handle(crossing: Crossing) -> None:
-            self._crossing = crossing
-            try:
-                _run_handler(call, self, event)
-            finally:
-                self._crossing = None
-
-        crossing = Crossing(self._loop, self._context, handle)
-        self._thread.post(crossing)
-        await crossing.carry(self._transmit)
-
-    def _put_out(self, event: Event, *, wait: bool = True) -> None:
-        """Send from a handler, by its lane; from any other thread straight to the server."""
-        crossing = self._crossing
-        if crossing is not None and crossing.ident == threading.get_ident():
-            crossing.send(event, wait=wait)
-        else:
-            self._block_on(self._transmit(event))
-
-    async def _end(self, ending: Event) -> None:
-        try:
-            self._unblock()
-            await super()._end(ending)
-        finally:
-            self._unblock()
-            if self._thread is not None:
-                pool.release(self._thread)
-                self._thread = None
-
-    def _unblock(self) -> None:
-        """Let a thread go that still waits for a send: this connection has ended."""
-        if (blocked := self._blocked) is not None:
-            blocked.cancel()
-
-    def _block_on(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop and wait for it, from this consumer's thread."""
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            self._blocked = future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        else:
-            coroutine.close()
-            raise RuntimeError(
-                f"{type(self).__qualname__} is a sync consumer: call its methods from its handlers, not from the loop"
-            )
-        try:
-            return future.result()
-        except futures.CancelledError:
-            raise LinkLost("the connection ended before this was sent") from None
-        finally:
-            self._blocked = None
-
-
-def _run_handler(call: Call, consumer: Consumer, event: Event) -> None:
-    for hook in around_sync_handlers:
-        hook()
-    try:
-        call(consumer, event)
-    finally:
-        for hook in around_sync_handlers:
-            hook()

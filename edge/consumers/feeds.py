@@ -8,7 +8,8 @@ from typing import Any
 
 from edge import spec
 from edge.asgi import Event
-from edge.consumers.base import AsyncConsumer, Consumer, SyncConsumer
+from edge.consumers.base import AsyncConsumer, Consumer
+from edge.consumers.plain import SyncConsumer
 from edge.errors import LocalProtocolError
 
 

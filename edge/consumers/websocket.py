@@ -12,8 +12,9 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from edge.asgi import Event, Receive, Scope, Send
-from edge.consumers.base import GOODBYE, AsyncConsumer, Consumer, SyncConsumer
+from edge.consumers.base import GOODBYE, AsyncConsumer, Consumer
 from edge.consumers.limits import POLICY, TOO_BIG, Bucket, Limits
+from edge.consumers.plain import SyncConsumer
 from edge.errors import LocalProtocolError
 from edge.exceptions import AcceptConnection, DecodeError, DenyConnection, StopConsumer
 from edge.handlers import Call

@@ -11,7 +11,7 @@ from django.test import override_settings
 
 import edge.apps
 from edge.apps import EdgeConfig, close_used_connections
-from edge.consumers.base import around_sync_handlers
+from edge.consumers.plain import around_sync_handlers
 from edge.db import DatabaseSyncToAsync, aclose_old_connections, database_sync_to_async
 from edge.layers import InMemoryChannelLayer, channel_layers, get_channel_layer
 

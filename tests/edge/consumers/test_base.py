@@ -20,6 +20,7 @@ from edge.consumers import (
     SyncConsumer,
     WebsocketConsumer,
     base,
+    plain,
 )
 from edge.errors import LinkLost
 from edge.exceptions import InvalidChannelLayerError, StopConsumer
@@ -413,7 +414,7 @@ async def test_a_plain_consumers_methods_are_refused_on_the_loop(serve):
 
 async def test_hooks_run_in_the_consumers_thread_around_each_handler(serve, monkeypatch):
     seen = []
-    monkeypatch.setattr(base, "around_sync_handlers", [lambda: seen.append(threading.get_ident())])
+    monkeypatch.setattr(plain, "around_sync_handlers", [lambda: seen.append(threading.get_ident())])
 
     class Consumer(WebsocketConsumer):
         def connect(self):
