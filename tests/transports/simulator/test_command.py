@@ -89,11 +89,11 @@ def test_it_tells_each_event_when_asked(simulate, tmp_path):
 
 
 def test_it_floods_and_loses_nothing(simulate, tmp_path):
-    simulation = simulate("--flood", "30000")
+    simulation = simulate("--flood", "5000")
     simulation.line("ready")
-    data = read(tmp_path / "tnc", lambda data: data.count(b"\xc0") == 60000)
+    data = read(tmp_path / "tnc", lambda data: data.count(b"\xc0") == 10000)
     assert data.endswith(b"\xc0")
-    assert simulation.line("flooded")["frames"] == 30000
+    assert simulation.line("flooded")["frames"] == 5000
     assert simulation.end(signal.SIGTERM)[0] < 1
 
 
