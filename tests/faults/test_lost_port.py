@@ -64,6 +64,7 @@ async def test_a_port_that_is_pulled_again_and_again_gives_each_connection_one_c
         house.supervisor.wake("vhf")  # as a hot-plug event does
     await house.until("vhf", "up")
     for name in CONSUMERS:
+        await house.wrote("vhf", name, "connect", count=5)  # the link is up a moment before its consumers are told
         whats = [line.split(" ")[0] for line in house.diary.lines("vhf", name)]
         assert whats == ["connect", "receive", "disconnect"] * 4 + ["connect"]
     await house.neighbour_goes_on()
