@@ -54,7 +54,7 @@ class Link(asyncio.Protocol):
         self._closing = False  # by us
         self._aborted = False
         self._writable: asyncio.Future[None] | None = None
-        self._gone = asyncio.get_running_loop().create_future()
+        self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def write(self, data: bytes) -> None:
         """Write; raises LinkLost where the link is gone. Writes whole: who writes much at once has to `drain`."""
@@ -75,6 +75,16 @@ class Link(asyncio.Protocol):
                 self.abort(f"took nothing for {DRAIN_TIMEOUT:g} s")
         if self.reason:
             raise LinkLost(f"{self.name}: {self.reason}")
+
+    @property
+    def is_full(self) -> bool:
+        """Whether `drain` would wait: the far side does not take what was written."""
+        return self._writable is not None
+
+    @property
+    def gone(self) -> "asyncio.Future[None]":
+        """Done once the link is gone; to be waited for, never set."""
+        return self._gone
 
     def pause(self) -> None:
         """Stop reading: what arrives waits in the kernel, then in the far side."""
