@@ -5,6 +5,8 @@ A radio is silent until a person says otherwise. `Gate` stands in front of every
 its source, the rate and the share of air time are within bounds, and the event did not come from this same device. What
 is refused is counted and shown with the reason, and is not an error of the consumer: it goes on.
 
+The source of a whole frame (``raw``) is read from its own bytes, whatever the event claims beside it.
+
 A plain serial line has no callsigns, so there the first and the last rule and the rate are what is left.
 
 The rules are pure: the time is passed in.
@@ -25,6 +27,7 @@ OVERHEAD_BYTES = 20  # flags, FCS and bit stuffing of a frame (AX.25 v2.2, secti
 KEY_UP = 0.3  # seconds of TXDELAY before each frame (the KISS default of 300 ms)
 MAX_REMEMBERED = 10_000  # transmissions in the duty window; more than the highest rate allows (600 a minute)
 ALL_THE_TIME = 100  # percent; no bound on the air time
+SOURCE_AT = 7  # octets; the source address of an AX.25 frame stands behind the destination's (v2.2, section 3.12)
 
 
 def callsign_problem(callsign: str) -> str:
@@ -46,6 +49,7 @@ class Licence:
     allowed: bool
     callsign: str  # empty where the kind has none, or nobody has set it
     needs_callsign: bool
+    any_source: bool = False  # frames of other stations too: the operator answers for them
     frames_per_minute: int = 20
     duty_percent: int = 25
     air_baud: int = 1200
@@ -85,11 +89,15 @@ class Gate:
         self._sent.pop()
 
     def _source_problem(self, event: Mapping[str, Any]) -> str:
-        if event.get("raw") is not None:
-            return "a whole frame (raw) cannot be checked for its callsign; send its parts"
-        source = str(event.get("source") or self.licence.callsign)
-        if source.partition("-")[0] != self.licence.callsign.partition("-")[0]:
-            return f"its source {source} is not this station's callsign {self.licence.callsign}"
+        raw = event.get("raw")
+        if raw is not None and not (own := _source_of(raw)):
+            return "the source of a whole frame (raw) cannot be read; send its parts"
+        if self.licence.any_source:
+            return ""
+        stated = str(event.get("source") or self.licence.callsign)  # what some scopes send although there is a raw
+        for source in (stated,) if raw is None else (stated, own):
+            if source.partition("-")[0] != self.licence.callsign.partition("-")[0]:
+                return f"its source {source} is not this station's callsign {self.licence.callsign}"
         return ""
 
     def _rate_problem(self, event: Mapping[str, Any], now: float) -> str:
@@ -104,9 +112,21 @@ class Gate:
         return ""
 
     def _air_seconds(self, event: Mapping[str, Any]) -> float:
+        if raw := event.get("raw"):
+            return KEY_UP + 8 * (_length(raw) + OVERHEAD_BYTES) / self.licence.air_baud
         carried = event.get("info") or event.get("bytes") or event.get("text") or str(event.get("packet", ""))
         addresses = 7 * (2 + _length(event.get("via")))
         return KEY_UP + 8 * (_length(carried) + addresses + OVERHEAD_BYTES) / self.licence.air_baud
+
+
+def _source_of(raw: object) -> str:
+    """Read the source of an AX.25 frame (v2.2, section 3.12): six characters shifted left by one, then the SSID."""
+    octets = raw[SOURCE_AT : 2 * SOURCE_AT] if isinstance(raw, bytes) else b""
+    callsign = "".join(chr(octet >> 1) for octet in octets[:-1]).rstrip(" ")
+    if len(octets) < SOURCE_AT or not re.fullmatch(r"[A-Z0-9]+", callsign):
+        return ""
+    ssid = octets[-1] >> 1 & 0x0F
+    return f"{callsign}-{ssid}" if ssid else callsign
 
 
 def _length(value: object) -> int:

@@ -203,6 +203,7 @@ def _licence(device: DeviceWish, options: Any) -> Licence:  # Any: each kind has
         allowed=device.transmit,
         callsign=getattr(options, "callsign", ""),
         needs_callsign=hasattr(options, "callsign"),
+        any_source=getattr(options, "any_source", False),
         frames_per_minute=getattr(options, "frames_per_minute", 600),
         duty_percent=getattr(options, "duty_percent", 100),
         air_baud=getattr(options, "air_baud", getattr(options, "baud", 1200)),

@@ -69,6 +69,11 @@ class Ax25Options:
         minimum=1,
         maximum=100,
     )
+    any_source: bool = option(
+        False,
+        label="Any source",
+        help="Transmit frames of other stations too, as a digipeater has to. You answer for them.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

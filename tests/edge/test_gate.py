@@ -51,9 +51,39 @@ def test_only_our_own_callsign_is_a_source_with_any_ssid():
     assert "is not this station's callsign" in gate().refusal({**PLAIN, "source": "QQ1EDGE"}, 0)
 
 
-def test_a_whole_frame_is_refused_for_its_source_cannot_be_checked():
-    assert "raw" in gate().refusal({"type": "ax25.send", "raw": b"\x00" * 20}, 0)
+# QQ1EDG-7>QQ1MIA, SABM with the poll bit: an AX.25 frame by its bytes (v2.2, figures 3.1 and 3.3).
+SABM = bytes.fromhex("a2a2629a9282e0 a2a2628a888e6f 3f")
+
+
+def test_the_source_of_a_whole_frame_is_read_from_its_bytes():
+    assert gate().refusal({"type": "ax25.send", "raw": SABM}, 0) == ""
+    claimed = gate().refusal({"type": "aprs.send", "raw": SABM, "source": "QQ2XYZ"}, 0)
+    assert claimed == "its source QQ2XYZ is not this station's callsign QQ1EDG-10"
+    other = gate(callsign="QQ2XYZ").refusal({"type": "ax25.send", "raw": SABM, "source": "QQ2XYZ"}, 0)
+    assert other == "its source QQ1EDG-7 is not this station's callsign QQ2XYZ"
     assert gate().refusal({**PLAIN, "raw": None}, 0) == ""
+
+
+@pytest.mark.parametrize("raw", [b"", b"\x00" * 20, SABM[:13], b"\xff" * 20, "text", 5])
+@pytest.mark.parametrize("any_source", [False, True])
+def test_a_whole_frame_without_a_source_is_refused(raw, any_source):
+    told = gate(any_source=any_source).refusal({"type": "ax25.send", "raw": raw}, 0)
+    assert told == "the source of a whole frame (raw) cannot be read; send its parts"
+
+
+def test_a_station_that_answers_for_others_transmits_their_frames():
+    relay = gate(callsign="QQ2XYZ", any_source=True)
+    assert relay.refusal({"type": "ax25.send", "raw": SABM}, 0) == ""
+    assert relay.refusal({**PLAIN, "source": "QQ1MIA"}, 0) == ""
+    assert gate(callsign="", any_source=True).refusal(PLAIN, 0) == "no callsign is set"
+
+
+def test_a_whole_frame_is_reckoned_by_its_own_length():
+    busy = gate(duty_percent=1, air_baud=1200)  # 6 s in ten minutes
+    whole = {"type": "ax25.send", "raw": SABM + bytes(800)}
+    assert busy.refusal(whole, 0) == ""
+    busy.passed(whole, 0)
+    assert "of air time in ten minutes; the limit is 1 %" in busy.refusal(whole, 0)
 
 
 def test_what_came_from_the_device_does_not_go_back_to_it():
