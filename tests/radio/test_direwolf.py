@@ -6,16 +6,13 @@ many times faster than real time. Neither shares code with ours, and the packets
 
 import asyncio
 import contextlib
-import random
 import re
-import socket
 import subprocess
 
 import pytest
 
-from edge.desired import Desired, DeviceWish
-from edge.supervisor import Supervisor
-from tests.scenarios.running import ROOT, SOON, eventually, short_folder
+from edge.desired import DeviceWish
+from tests.scenarios.running import ROOT, SOON, eventually, free_port, short_folder
 
 pytestmark = pytest.mark.needs("direwolf", "gen_packets")
 
@@ -56,15 +53,6 @@ def audio(tmp_path_factory):
     command = ["gen_packets", "-r", str(RATE), "-o", "air.wav", "lines.txt"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=SOON)
     return (folder / "air.wav").read_bytes()[WAV_HEADER:]
-
-
-def free_port():
-    """Find a port for Direwolf, which takes none above 49151 and so not those that the system gives away."""
-    while True:
-        port = random.randint(20_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class Direwolf:
@@ -112,26 +100,6 @@ async def direwolf():
         running.stop()
 
 
-@pytest.fixture
-async def heard():
-    """Run devices, and keep what each hears."""
-    events = {}
-
-    def observe(device, direction, event, _reason):
-        if direction == "heard":
-            events.setdefault(device, []).append(event)
-
-    supervisor = Supervisor(layer=None, observe=observe)
-
-    async def run(*devices):
-        await supervisor.apply(Desired(devices=devices))
-        await eventually(lambda: all(status.text == "up" for status in supervisor.status()), supervisor.status)
-        return supervisor, events
-
-    yield run
-    await supervisor.stop()
-
-
 def counts(events, *names):
     return [len(events.get(name, ())) for name in names]
 
@@ -140,8 +108,8 @@ def parts(event):
     return event["source"], event["destination"], event["via"], event["info"]
 
 
-async def test_every_packet_that_direwolf_demodulates_arrives_on_the_serial_link_and_over_tcp(direwolf, audio, heard):
-    _, events = await heard(
+async def test_every_packet_that_direwolf_demodulates_arrives_on_the_serial_link_and_over_tcp(direwolf, audio, devices):
+    _, events = await devices(
         DeviceWish(name="pty", kind="aprs", link=f"serial://{await direwolf.pty()}"),
         DeviceWish(name="tcp", kind="ax25", link=f"tcp://127.0.0.1:{direwolf.port}"),
     )
@@ -152,8 +120,8 @@ async def test_every_packet_that_direwolf_demodulates_arrives_on_the_serial_link
     assert direwolf.log.read_bytes().count(b"\n[0") == len(EXPECTED)  # Direwolf heard no other either
 
 
-async def test_what_direwolf_heard_is_understood_as_all_kinds_of_aprs(direwolf, audio, heard):
-    _, events = await heard(DeviceWish(name="tcp", kind="aprs", link=f"tcp://127.0.0.1:{direwolf.port}"))
+async def test_what_direwolf_heard_is_understood_as_all_kinds_of_aprs(direwolf, audio, devices):
+    _, events = await devices(DeviceWish(name="tcp", kind="aprs", link=f"tcp://127.0.0.1:{direwolf.port}"))
     await direwolf.hear(audio + SILENCE)
     await eventually(lambda: counts(events, "tcp") >= [len(EXPECTED)], lambda: f"{events}", limit=30)
     kinds = {event["format"] for event in events["tcp"]}
@@ -164,8 +132,8 @@ async def test_what_direwolf_heard_is_understood_as_all_kinds_of_aprs(direwolf, 
     assert all(event["reason"] for event in events["tcp"] if event["format"] == "unparsed")
 
 
-async def test_direwolf_transmits_what_we_send_over_the_serial_link(direwolf, heard):
-    supervisor, _ = await heard(
+async def test_direwolf_transmits_what_we_send_over_the_serial_link(direwolf, devices):
+    supervisor, _ = await devices(
         DeviceWish(
             name="pty",
             kind="aprs",
