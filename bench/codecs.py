@@ -4,7 +4,8 @@
 AX.25 to values, the same to TNC2 text, and to the events that a consumer is given. The peer is kiss3's decoder with
 ax253, fed the same reads. ``right`` is the share of the stream's frames that came out: of KISS byte for byte; of
 AX.25 by source, destination, path and info, where white space at the ends of the info (kiss3 strips it) and the marks
-for repeated hops are forgiven. For APRS the info fields of the same frames, beside ``aprslib.parse`` of their TNC2
+for repeated hops are forgiven. AX.25 alone, frame by frame, beside aioax25, whose decoder reads a frame's header in
+one go too; ``right`` is the share whose addresses came out as ours did, marks for repeated hops forgiven. For APRS the info fields of the same frames, beside ``aprslib.parse`` of their TNC2
 text; ``parsed`` is the share that was understood.
 
 **Not said.** The stations of a stream repeat themselves, as stations do, and our header cache lives on that: "first
@@ -15,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+import aioax25.frame
 import aprslib
 import kiss as kiss3
 
@@ -28,7 +30,7 @@ Work = Callable[[list[bytes]], list[object]]
 
 def run(effort: Effort) -> list[Table]:
     """Measure."""
-    return [_frames(effort), _packets(effort)]
+    return [_frames(effort), _headers(effort), _packets(effort)]
 
 
 def _frames(effort: Effort) -> Table:
@@ -70,6 +72,53 @@ def _measure(effort: Effort, works: dict[str, tuple[Work, str]]) -> Series:
             work(reads)
             series.add(name, rate=len(frames.payloads()) * repeat / (time.process_time() - began))
     return series
+
+
+def _headers(effort: Effort) -> Table:
+    ours, theirs = "ax25.decode", "aioax25 AX25Frame.decode"
+    given = list(frames.payloads())
+    expected = _heads(given)
+    series = Series()
+    for _ in range(effort.of(7, 3)):
+        for name, work in ((ours, _heads), ("the same, first time", _heads_first_time), (theirs, _peer_heads)):
+            began = time.process_time()
+            found = work(given)
+            rate = len(given) / (time.process_time() - began)
+            same = [one.replace("*", "") == other.replace("*", "") for one, other in zip(found, expected, strict=True)]
+            series.add(name, rate=rate, right=sum(same) / len(given))
+    rows = [
+        (
+            name,
+            number(series.median(name, "rate")),
+            number(series.median(name, "right"), 3),
+            times(series.paired(name, theirs, "rate")),
+        )
+        for name in (ours, "the same, first time", theirs)
+    ]
+    return Table(title="codecs: AX.25", columns=("decode", "frames/CPU-s", "right", "ratio"), rows=tuple(rows))
+
+
+def _heads(given: list[bytes]) -> list[str]:
+    headers = [ax25.decode(data).header for data in given]
+    return [f"{head.source_text}>{','.join((head.destination_text, *head.path_texts))}" for head in headers]
+
+
+def _heads_first_time(given: list[bytes]) -> list[str]:
+    for cache in (ax25._decode_header, ax25._decode_address):  # noqa: SLF001  (what only a bench does has no name)
+        cache.cache_clear()
+    return _heads(given)
+
+
+def _peer_heads(given: list[bytes]) -> list[str]:
+    return [_peer_head(data) for data in given]
+
+
+def _peer_head(data: bytes) -> str:
+    try:
+        header = aioax25.frame.AX25Frame.decode(data).header
+    except (ValueError, IndexError):
+        return ""
+    return f"{header.source}>{','.join((str(header.destination), *map(str, header.repeaters)))}".replace(" ", "")
 
 
 def _bytes(reads: list[bytes]) -> list[object]:

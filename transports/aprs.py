@@ -31,7 +31,7 @@ class AprsSession:
 
     def scope(self) -> Mapping[str, Any]:
         """Name the station."""
-        return self._ax25.scope()
+        return {"callsign": self._ax25.callsign}
 
     def receive_bytes(self, data: bytes, now: float) -> list[dict[str, Any]]:
         """Return an event for each packet; frames that are not APRS are counted."""
@@ -41,6 +41,8 @@ class AprsSession:
                 self._not_aprs += 1
                 continue
             packet = aprs.parse(event["source"], event["destination"], event["via"], event["info"])
+            for name in _CONNECTED_ONLY:
+                del event[name]
             event["type"] = "aprs.receive"
             event["format"] = packet.format
             event["packet"] = dict(packet.fields)
@@ -54,12 +56,16 @@ class AprsSession:
         info = event["info"] if event.get("info") is not None else _encode(event.get("packet"))
         via = event["via"] if event.get("via") is not None else self.path
         destination = event.get("destination") or TO_CALL
-        # raw is no field of aprs.send, and would pass by what was encoded here.
-        return self._ax25.send({**event, "info": info, "destination": destination, "via": via, "raw": None})
+        # These are no fields of aprs.send, and would pass by what was encoded here.
+        others = dict.fromkeys((*_CONNECTED_ONLY, "pid", "raw"))
+        return self._ax25.send({**event, **others, "info": info, "destination": destination, "via": via})
 
     def counters(self) -> Mapping[str, int]:
         """Return what was not passed on, by why."""
         return {**self._ax25.counters(), "not_aprs": self._not_aprs}
+
+
+_CONNECTED_ONLY = ("frame", "command", "poll", "nr", "ns")  # what ax25 tells and takes beyond APRS's UI frames
 
 
 def _encode(packet: Mapping[str, Any] | None) -> bytes:

@@ -15,7 +15,7 @@ from transports.stream import StreamServer
 def build(device: Device) -> StreamServer:
     """Build the server of a TNC."""
     options = device.options  # `transports.options.Ax25Options`, as the catalog says
-    return StreamServer(device, lambda: Ax25Session(options.callsign), baud=options.baud)
+    return StreamServer(device, lambda: Ax25Session(options.callsign, options.air_baud), baud=options.baud)
 
 
 class Ax25Session:
@@ -23,15 +23,16 @@ class Ax25Session:
 
     scope_type = "ax25"
 
-    def __init__(self, callsign: str = "") -> None:
+    def __init__(self, callsign: str = "", air_baud: int = 1200) -> None:
         self.callsign = callsign
+        self.air_baud = air_baud
         self._kiss = kiss.Decoder()
         self._not_ax25 = 0
         self._not_data = 0
 
     def scope(self) -> Mapping[str, Any]:
-        """Name the station."""
-        return {"callsign": self.callsign}
+        """Name the station, and say how fast its air is."""
+        return {"callsign": self.callsign, "air_baud": self.air_baud}
 
     def receive_bytes(self, data: bytes, now: float) -> list[dict[str, Any]]:
         """Return an event for each frame; what is not AX.25 is counted."""
@@ -45,7 +46,7 @@ class Ax25Session:
             except ax25.FrameError:
                 self._not_ax25 += 1
                 continue
-            header = decoded.header
+            header, control = decoded.header, ax25.read_control(decoded.control)
             events.append(
                 {
                     "type": "ax25.receive",
@@ -54,6 +55,11 @@ class Ax25Session:
                     "destination": header.destination_text,
                     "via": list(header.path_texts),
                     "control": decoded.control,
+                    "frame": control.name,
+                    "command": header.command,
+                    "poll": control.poll,
+                    "nr": control.nr,
+                    "ns": control.ns,
                     "pid": decoded.pid,
                     "info": decoded.info,
                     "raw": frame.data,
@@ -63,7 +69,7 @@ class Ax25Session:
         return events
 
     def send(self, event: Mapping[str, Any]) -> bytes:
-        """Return the KISS frame of a UI frame, or of ``raw``."""
+        """Return the KISS frame of a frame by its parts, UI where it names no other, or of ``raw``."""
         try:
             raw = event.get("raw")
             payload = ax25.encode(self._frame(event)) if raw is None else _whole(raw)
@@ -91,7 +97,20 @@ class Ax25Session:
         if not isinstance(via, list | tuple):
             raise TypeError(f"via: expected a list of addresses; got {via!r:.80}")
         info = _bytes("info", event.get("info") or b"")
-        return ax25.Frame.ui(source=source, destination=event["destination"], path=via, info=info)
+        return ax25.Frame.build(
+            _control(event),
+            source=source,
+            destination=event["destination"],
+            path=via,
+            command=event.get("command"),
+            pid=event.get("pid"),
+            info=info,
+        )
+
+
+def _control(event: Mapping[str, Any]) -> ax25.Control:
+    name = event.get("frame") or "UI"
+    return ax25.Control(name=name, poll=bool(event.get("poll")), nr=event.get("nr"), ns=event.get("ns"))
 
 
 def _whole(raw: object) -> bytes:

@@ -17,7 +17,7 @@ from edge.spec.closing import CloseCode
 
 __all__ = ["SCOPES", "SPEC_VERSION", "CloseCode", "event_types", "fields"]
 
-SPEC_VERSION = "1.0"  # of the five scopes below; any changed message changes it, and the changelog says how
+SPEC_VERSION = "1.1"  # of the five scopes below; any changed message changes it, and the changelog says how
 
 SCOPES = {
     "serial": serial.EVENTS,

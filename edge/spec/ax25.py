@@ -3,7 +3,8 @@
 **Lifetime.** One scope from link-up to link-lost. A TNC that comes back is a new scope.
 
 **Scope.** ``type`` "ax25"; ``device`` the device's name; ``link`` its URL without secrets; ``callsign`` the station's
-own callsign or an empty string; ``state`` a dictionary that outlives the link.
+own callsign or an empty string; ``air_baud`` the speed on the air, as it was set; ``state`` a dictionary that
+outlives the link.
 
 **Order.** ``ax25.connect``, then any number of ``ax25.receive``, then one ``ax25.disconnect``.
 
@@ -12,6 +13,10 @@ own callsign or an empty string; ``state`` a dictionary that outlives the link.
 
 **Limits.** ``info`` holds 0 to 2,016 bytes: a frame's bound is 2,048 (`transports.codecs.kiss`). ``via`` holds 0 to 8
 addresses.
+
+**Frames** are named as in the standard (section 4.3): I; RR, RNR, REJ, SREJ; SABM, SABME, DISC, UA, DM, FRMR, UI, XID,
+TEST; "unknown" for a control octet without a meaning. ``control`` is read modulo 8, for nothing in a frame says that it
+counts modulo 128.
 
 **Sending.** Every ``ax25.send`` passes the transmit gate (`edge.gate`) and may be refused there: refusals are counted
 and shown, not raised.
@@ -37,6 +42,11 @@ class Receive(TypedDict):
     destination: str
     via: list[str]
     control: int  # 0x03 for UI
+    frame: str  # its name, see above
+    command: bool | None  # False for a response; None where the C bits do not say, as before version 2
+    poll: bool  # the P/F bit: an answer is asked for, or given
+    nr: int | None  # N(R), 0 to 7, of I and supervisory frames
+    ns: int | None  # N(S), 0 to 7, of I frames
     pid: int | None  # 0xF0 for no layer 3; None where the frame has none
     info: bytes
     raw: bytes  # the whole AX.25 frame as the TNC gave it, without FCS
@@ -52,7 +62,7 @@ class Disconnect(TypedDict):
 
 
 class Send(TypedDict):
-    """Transmit a UI frame, or with ``raw`` a whole frame as it is."""
+    """Transmit a frame, UI where it names no other, or with ``raw`` a whole frame as it is."""
 
     type: Literal["ax25.send"]
     port: NotRequired[int]
@@ -60,6 +70,12 @@ class Send(TypedDict):
     destination: NotRequired[str]  # needed without raw
     via: NotRequired[list[str]]
     info: NotRequired[bytes]
+    frame: NotRequired[str]  # default "UI"
+    command: NotRequired[bool | None]  # default: UA, DM and FRMR are responses, all others commands
+    poll: NotRequired[bool]
+    nr: NotRequired[int | None]  # needed in I and supervisory frames
+    ns: NotRequired[int | None]  # needed in I frames
+    pid: NotRequired[int | None]  # default 0xF0 in I and UI frames
     raw: NotRequired[bytes]
     origin: NotRequired[str]  # the device this came from, if it was forwarded; the gate refuses a loop
 

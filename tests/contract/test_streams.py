@@ -16,7 +16,7 @@ from transports import links
 
 SCOPES = {
     "serial": {"framing": "line"},
-    "ax25": {"callsign": "QQ1EDG-10"},
+    "ax25": {"callsign": "QQ1EDG-10", "air_baud": 1200},
     "aprs": {"callsign": "QQ1EDG-10"},
 }
 CONSUMERS = {

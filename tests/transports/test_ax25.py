@@ -27,6 +27,11 @@ def test_a_frame_becomes_an_event_of_the_specification(session):
         "destination": "APZSIM",
         "via": ["WIDE1-1*"],
         "control": 0x03,
+        "frame": "UI",
+        "command": True,
+        "poll": False,
+        "nr": None,
+        "ns": None,
         "pid": 0xF0,
         "info": b">hi",
         "raw": FRAME,
@@ -63,6 +68,17 @@ def test_a_frame_is_sent_from_our_callsign(session):
     assert (event["info"], event["port"]) == (b"hello", 2)
 
 
+def test_a_frame_of_connected_mode_is_sent_by_its_parts_and_heard_by_them(session):
+    parts = {"frame": "I", "poll": True, "nr": 5, "ns": 2, "info": b"hello"}
+    sent = session.send({"type": "ax25.send", "destination": "QQ2XYZ", **parts})
+    (event,) = Ax25Session().receive_bytes(sent, 0)
+    assert {name: event[name] for name in parts} == parts
+    assert (event["control"], event["command"], event["pid"]) == (0xB4, True, 0xF0)
+    final = session.send({"type": "ax25.send", "destination": "QQ2XYZ", "frame": "RR", "nr": 3, "command": False})
+    (event,) = Ax25Session().receive_bytes(final, 0)
+    assert (event["frame"], event["command"], event["nr"], event["pid"]) == ("RR", False, 3, None)
+
+
 def test_fields_that_are_none_are_their_defaults(session):
     event = {"type": "ax25.send", "destination": "QQ2XYZ", "info": None, "via": None, "port": None, "raw": None}
     assert session.send(event) == session.send({"type": "ax25.send", "destination": "QQ2XYZ"})
@@ -85,6 +101,12 @@ def test_a_whole_frame_is_sent_as_it_is(session):
         ({"destination": "A1A", "info": b"x" * 3000}, "info: expected at most"),
         ({"destination": "A1A", "port": 16}, "KISS port: expected 0 to 15"),
         ({"destination": "A1A", "port": "one"}, "ax25.send"),
+        ({"destination": "A1A", "frame": "HELLO"}, "frame: expected one of I, RR, .* came 'HELLO'"),
+        ({"destination": "A1A", "frame": "RR"}, "RR: expected a sequence number, came None"),
+        ({"destination": "A1A", "frame": "UA", "nr": 1}, "UA: expected no sequence number, came 1"),
+        ({"destination": "A1A", "frame": "I", "nr": 8, "ns": 0}, "I: expected a sequence number of 0 to 7, came 8"),
+        ({"destination": "A1A", "frame": "RR", "nr": 1, "info": b"x"}, "info: expected none in RR, came 1 bytes"),
+        ({"destination": "A1A", "frame": "RR", "nr": 1, "pid": 240}, "PID: expected no PID"),
         ({"raw": "text"}, "raw: expected bytes; got str"),
         ({"raw": b""}, "raw: expected a frame of 1 to 2047 bytes; got 0"),
         ({"raw": b"x" * 2048}, "raw: expected a frame of 1 to 2047 bytes; got 2048"),
@@ -103,7 +125,7 @@ def test_without_a_callsign_there_is_no_source():
 def test_the_scope_names_the_station():
     options = Ax25Options(callsign="QQ1EDG", baud=19200)
     server = build(Device(name="vhf", link="serial:///dev/vhf", options=options, state={}))
-    assert (server.baud, server.make_session().scope()) == (19200, {"callsign": "QQ1EDG"})
+    assert (server.baud, server.make_session().scope()) == (19200, {"callsign": "QQ1EDG", "air_baud": 1200})
 
 
 @given(st.lists(st.binary(max_size=60)))
@@ -118,7 +140,12 @@ def test_no_noise_raises_and_the_next_frame_is_read(chunks):
 anything = st.none() | st.integers() | st.text(max_size=10) | st.binary(max_size=10) | st.lists(st.text(max_size=7))
 
 
-@given(st.dictionaries(st.sampled_from(["source", "destination", "via", "info", "port", "raw"]), anything))
+@given(
+    st.dictionaries(
+        st.sampled_from(["source", "destination", "via", "info", "port", "raw", "frame", "nr", "ns", "command", "pid"]),
+        anything,
+    )
+)
 def test_whatever_a_consumer_sends_is_bytes_or_told(event):
     try:
         assert isinstance(Ax25Session("QQ1EDG").send({"type": "ax25.send", **event}), bytes)

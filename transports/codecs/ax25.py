@@ -1,8 +1,8 @@
 """AX.25 frames: the bytes of a KISS data frame to a value and back, byte-true.
 
-Addresses, control, PID and info; no FCS (the TNC has checked and removed it) and no connected-mode state. Every bit of
-an accepted frame is kept: `encode(decode(data)) == data`, so that a digipeater or an IGate alters only what it means
-to.
+Addresses, control, PID and info; no FCS (the TNC has checked and removed it) and no connected-mode state: that is
+`edge.connected`'s, and `Control` is how its frames are named. Every bit of an accepted frame is kept:
+`encode(decode(data)) == data`, so that a digipeater or an IGate alters only what it means to.
 
 Standard: "AX.25 Link Access Protocol for Amateur Packet Radio", version 2.2, 1998; sections are given where used.
 """
@@ -40,6 +40,23 @@ _BYTE = 0xFF
 _SHIFTED = bytes(octet << 1 & _BYTE for octet in range(256))
 _UNSHIFTED = bytes(0 if octet & 1 else octet >> 1 for octet in range(256))
 
+# Unnumbered frames (4.3.3), with the P/F bit clear.
+_UNNUMBERED = {
+    "SABM": 0x2F,
+    "SABME": 0x6F,
+    "DISC": 0x43,
+    "DM": 0x0F,
+    "UA": 0x63,
+    "FRMR": 0x87,
+    "UI": UI,
+    "XID": 0xAF,
+    "TEST": 0xE3,
+}
+_SUPERVISORY = {"RR": 0x01, "RNR": 0x05, "REJ": 0x09, "SREJ": 0x0D}  # 4.3.2, with N(R) and P/F zero
+_NAMES = {octet: name for table in (_UNNUMBERED, _SUPERVISORY) for name, octet in table.items()}
+_RESPONSES = frozenset(("UA", "DM", "FRMR"))  # these are never commands (4.3.3)
+_MAX_SEQUENCE = 7  # N(S) and N(R) count modulo 8 (4.2.2.2)
+
 _CALLSIGN = re.compile(r"[A-Z0-9]{1,6}")
 _ADDRESS_TEXT = re.compile(r"([A-Z0-9]{1,6})(?:-([0-9]|1[0-5]))?(\*?)")
 
@@ -52,6 +69,47 @@ def is_callsign(text: str) -> bool:
     """Whether this is a callsign as AX.25 can carry it: 1 to 6 of A-Z and 0-9, optionally -0 to -15. No `*`."""
     found = _ADDRESS_TEXT.fullmatch(text)
     return found is not None and not found[3]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """What a control octet says (4.2), counted modulo 8.
+
+    ``name`` is that of the standard: I; RR, RNR, REJ, SREJ; SABM, SABME, DISC, DM, UA, FRMR, UI, XID, TEST; or
+    "unknown" for an octet that the standard gives no meaning. ``poll`` is the P/F bit. ``nr`` is there in I and
+    supervisory frames, ``ns`` in I frames.
+    """
+
+    name: str
+    poll: bool = False
+    nr: int | None = None
+    ns: int | None = None
+
+    @property
+    def octet(self) -> int:
+        """The octet; raises `FrameError` for a name or a number that it cannot carry."""
+        for number, wanted in ((self.nr, self.name in ("I", *_SUPERVISORY)), (self.ns, self.name == "I")):
+            if (number is not None) != wanted:
+                raise FrameError(f"{self.name}: expected {'a' if wanted else 'no'} sequence number, came {number}")
+            if number is not None and not 0 <= number <= _MAX_SEQUENCE:
+                raise FrameError(f"{self.name}: expected a sequence number of 0 to 7, came {number}")
+        base = 0 if self.name == "I" else {**_UNNUMBERED, **_SUPERVISORY}.get(self.name)
+        if base is None:
+            known = ", ".join(("I", *_SUPERVISORY, *_UNNUMBERED))
+            raise FrameError(f"frame: expected one of {known}, came {self.name!r:.40}")
+        return base | (_POLL_FINAL if self.poll else 0) | (self.nr or 0) << 5 | (self.ns or 0) << 1
+
+
+def _read_control(octet: int) -> Control:
+    poll = bool(octet & _POLL_FINAL)
+    if not octet & 1:
+        return Control(name="I", poll=poll, nr=octet >> 5, ns=octet >> 1 & _MAX_SEQUENCE)
+    if octet & 0b11 == 1:
+        return Control(name=_NAMES[octet & 0x0F], poll=poll, nr=octet >> 5)
+    return Control(name=_NAMES.get(octet & ~_POLL_FINAL, "unknown"), poll=poll)
+
+
+_CONTROLS = tuple(_read_control(octet) for octet in range(256))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +155,8 @@ class Address:
 class Header:
     """The address field, with its texts and bytes made ready once; raises `FrameError` on more than 8 digipeaters.
 
-    `path_texts` is in the order of travel, each digipeater that has repeated the frame with a `*`.
+    `path_texts` is in the order of travel, each digipeater that has repeated the frame with a `*`. `command` is what
+    the C bits say (6.1.2): True for a command, False for a response, None where both are alike, as before version 2.
     """
 
     destination: Address
@@ -107,6 +166,7 @@ class Header:
     destination_text: str = field(init=False, repr=False, compare=False)
     path_texts: tuple[str, ...] = field(init=False, repr=False, compare=False)
     encoded: bytes = field(init=False, repr=False, compare=False)
+    command: bool | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.path) > MAX_PATH:
@@ -116,6 +176,7 @@ class Header:
         put(self, "destination_text", self.destination.name)
         put(self, "path_texts", tuple(str(hop) for hop in self.path))
         put(self, "encoded", _encode_addresses((self.destination, self.source, *self.path)))
+        put(self, "command", None if self.destination.top == self.source.top else self.destination.top)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,14 +206,40 @@ class Frame:
         Addresses given as text are read by `Address.parse`, those given as values are used bit by bit. Raises
         `FrameError` on a bad address, on more than 8 hops, and on an info field over 256 bytes.
         """
+        control = Control(name="UI")
+        return cls.build(control, source=source, destination=destination, path=path, info=info)
+
+    @classmethod
+    def build(  # noqa: PLR0913  (the parts of a frame)
+        cls,
+        control: Control,
+        *,
+        source: str | Address,
+        destination: str | Address,
+        path: Iterable[str | Address] = (),
+        command: bool | None = None,
+        pid: int | None = None,
+        info: bytes = b"",
+    ) -> Frame:
+        """Build a frame of version 2, as `ui` does; ``command`` goes into the C bits (6.1.2).
+
+        Where it is None, UA, DM and FRMR are responses and all others commands. I and UI frames have the PID F0 where
+        none is given, and only I, UI, FRMR, XID and TEST frames may carry info. Raises `FrameError` as `ui` does.
+        """
         if len(info) > MAX_INFO:
             raise FrameError(f"info: expected at most {MAX_INFO} bytes, came {len(info)}")
+        if info and control.name not in ("I", "UI", "FRMR", "XID", "TEST"):
+            raise FrameError(f"info: expected none in {control.name}, came {len(info)} bytes")
+        octet = control.octet
+        is_command = control.name not in _RESPONSES if command is None else command
         header = Header(
-            destination=_end_address(destination, command=True),
-            source=_end_address(source, command=False),
+            destination=_end_address(destination, command=is_command),
+            source=_end_address(source, command=not is_command),
             path=tuple(hop if isinstance(hop, Address) else Address.parse(hop) for hop in path),
         )
-        return cls(header=header, info=info)
+        if pid is None and carries_pid(octet):
+            pid = NO_LAYER_3
+        return cls(header=header, control=octet, pid=pid, info=info)
 
     @property
     def destination(self) -> Address:
@@ -209,6 +296,11 @@ def encode(frame: Frame) -> bytes:
         wanted = "a PID" if carries_pid(frame.control) else "no PID"
         raise FrameError(f"PID: expected {wanted} for control {frame.control:#04x}, came {frame.pid}")
     return frame.header.encoded + _octet(frame.control, "control") + pid + frame.info
+
+
+def read_control(octet: int) -> Control:
+    """Say what a control octet means, modulo 8 (4.2); every octet has an answer."""
+    return _CONTROLS[octet]
 
 
 def carries_pid(control: int) -> bool:

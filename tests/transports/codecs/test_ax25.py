@@ -182,3 +182,63 @@ def test_recorded_traffic_is_read_and_written_byte_for_byte():
     datas = [frame.data for frame in kiss.Decoder().receive_bytes(CORPUS.read_bytes())]
     assert len(datas) == 1500
     assert [ax25.encode(ax25.decode(data)) for data in datas] == datas
+
+
+# AX.25 v2.2, figures 4.1 to 4.4, by hand: control octet, name, P/F, N(R), N(S).
+CONTROLS = [
+    (0x00, "I", False, 0, 0),
+    (0x3C, "I", True, 1, 6),
+    (0xEE, "I", False, 7, 7),
+    (0x01, "RR", False, 0, None),
+    (0xB1, "RR", True, 5, None),
+    (0x45, "RNR", False, 2, None),
+    (0x79, "REJ", True, 3, None),
+    (0x8D, "SREJ", False, 4, None),
+    (0x3F, "SABM", True, None, None),
+    (0x6F, "SABME", False, None, None),
+    (0x53, "DISC", True, None, None),
+    (0x1F, "DM", True, None, None),
+    (0x63, "UA", False, None, None),
+    (0x97, "FRMR", True, None, None),
+    (0x03, "UI", False, None, None),
+    (0xBF, "XID", True, None, None),
+    (0xE3, "TEST", False, None, None),
+]
+
+
+@pytest.mark.parametrize(("octet", "name", "poll", "nr", "ns"), CONTROLS)
+def test_a_control_octet_says_what_the_standard_says_and_comes_back(octet, name, poll, nr, ns):
+    control = ax25.read_control(octet)
+    assert (control.name, control.poll, control.nr, control.ns) == (name, poll, nr, ns)
+    assert control.octet == octet
+
+
+def test_every_octet_has_a_meaning_and_all_that_are_known_come_back():
+    known = [octet for octet in range(256) if ax25.read_control(octet).name != "unknown"]
+    assert all(ax25.read_control(octet).octet == octet for octet in known)
+    assert len(known) == 128 + 64 + 2 * 9
+    with pytest.raises(FrameError, match="expected one of I, RR"):
+        _ = ax25.read_control(0xFF).octet
+
+
+# The C bits by section 6.1.2: destination, source.
+@pytest.mark.parametrize(
+    ("name", "command", "bits"),
+    [
+        ("SABM", None, (True, False)),
+        ("UA", None, (False, True)),
+        ("DM", None, (False, True)),
+        ("RR", True, (True, False)),
+        ("RR", False, (False, True)),
+    ],
+)
+def test_a_frame_is_built_as_a_command_or_a_response(name, command, bits):
+    control = ax25.Control(name=name, nr=1 if name == "RR" else None)
+    frame = ax25.decode(ax25.encode(Frame.build(control, source="QQ1ABC", destination="QQ2XYZ", command=command)))
+    assert (frame.destination.top, frame.source.top) == bits
+    assert frame.header.command is bits[0]
+
+
+def test_a_frame_from_before_version_2_says_neither():
+    both = [Address(callsign="QQ1ABC", top=top) for top in (False, True)]
+    assert [Header(destination=address, source=address).command for address in both] == [None, None]
