@@ -93,15 +93,20 @@ class RadioLab:
         self._pulse.kill()
 
     def station(self, name, *configuration, callsign=None):
-        """Switch a station on; ``configuration`` are more lines of direwolf.conf. Again after `Station.kill`."""
+        """Switch a station on, or off and on: it keeps its ports. ``configuration`` are more lines of direwolf.conf."""
         callsign = callsign or f"QQ1LAB-{1 + self.names.index(name)}"
+        before = self.stations.get(name)
+        ports = (before.port, before.agwpe) if before else (free_port(), free_port())
+        if before:
+            before.kill()
         for _ in range(3):  # a port that was free may be another's by now
             station = self.stations[name] = Station(
-                self.folder, name, callsign, configuration, environment=self._environment
+                self.folder, name, callsign, ports, configuration, environment=self._environment
             )
             if station.is_ready():
                 return station
             station.kill()
+            ports = (free_port(), free_port())
         raise AssertionError(f"Direwolf {name} does not come up: {station.words()}")
 
     def cut(self, speaker, listener):
@@ -158,10 +163,10 @@ class RadioLab:
 class Station(Process):
     """A Direwolf on the air. `port` and `agwpe` are its TCP ports, `pty` its serial KISS TNC."""
 
-    def __init__(self, folder, name, callsign, configuration, *, environment):
+    def __init__(self, folder, name, callsign, ports, configuration, *, environment):
         self.name = name
         self.callsign = callsign
-        self.port, self.agwpe = free_port(), free_port()
+        self.port, self.agwpe = ports
         file = folder / f"{name}.conf"
         more = "\n".join(configuration)
         file.write_text(
@@ -203,7 +208,7 @@ class Station(Process):
         """Let another program than ours transmit a packet here, by the simulator's encoder; wait until it is sent."""
         with socket.create_connection(("127.0.0.1", self.port), SOON) as client:
             client.sendall(encode_kiss(frame(info, source=source, path=path)))
-            self.sent(re.escape(f"{source}>"))
+            self.sent(f"{re.escape(source)}>.*:{re.escape(info)}")
 
     def kill(self):
         """Pull its cable: SIGKILL, and take away the link that it would leave for others to fall over."""
