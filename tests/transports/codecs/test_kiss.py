@@ -59,7 +59,7 @@ def test_noise_never_raises_nor_grows(chunks):
     for chunk in chunks:
         for frame in decoder.receive_bytes(chunk):
             assert len(frame.data) < 16
-        assert len(decoder._splitter._tail) <= 32
+        assert len(decoder._tail) <= 32
 
 
 @given(
@@ -79,6 +79,18 @@ def test_leaving_kiss_is_ff_on_the_wire_whatever_the_port():
 
 def test_a_plain_fifteen_goes_with_its_port_for_tncs_that_reset_on_it():
     assert kiss.encode(KissFrame(port=1, command=15, data=b"\x02")) == b"\xc0\x1f\x02\xc0"
+
+
+def test_the_last_words_of_a_line_are_as_their_makers_have_them():
+    assert kiss.encode(KissFrame(command=Command.RETURN)) == kiss.LEAVE
+    assert kiss.encode(KissFrame(command=15, data=b"\x02")) == kiss.TNC_PI_RESET
+
+
+def test_a_body_is_the_type_byte_and_the_data_of_a_frame():
+    stream = b"\xc0\x20ab\xdb\xdc\xc0\xc0\xc6TNC:\xc0"
+    bodies = Decoder().receive_bodies(stream)
+    assert bodies == [b"\x20ab\xc0", b"\xc6TNC:"]
+    assert [KissFrame.of(body) for body in bodies] == Decoder().receive_bytes(stream)
 
 
 def test_bytes_before_the_first_fend_are_counted_as_noise():
@@ -105,7 +117,7 @@ def test_a_frame_of_just_the_bound_is_given_and_one_more_byte_is_not():
 def test_an_endless_frame_is_counted_once_and_the_next_one_is_read():
     decoder = Decoder(max_frame=8)
     assert decode_in_chunks(decoder, [b"\xc0"] + [b"x"] * 1000) == []
-    assert len(decoder._splitter._tail) <= 16
+    assert len(decoder._tail) <= 16
     assert decoder.receive_bytes(b"\xc0\x00next\xc0") == [KissFrame(data=b"next")]
     assert decoder.oversized == 1
 
