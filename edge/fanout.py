@@ -132,10 +132,11 @@ class FanOut:
     def _status_of(self, leg: Leg) -> RouteStatus:
         run, record = self._runs.get(leg.key), self._records.get(leg.key, _Record())
         within: Faults = getattr(leg.app, "faults", Faults())  # of dialogues, which fail each by itself
+        own: Callable[[], str] = getattr(leg.app, "status_text", str)  # what an app has to say for itself
         return RouteStatus(
             consumer=leg.consumer,
             match=leg.match,
-            text=leg.problem or (run.text() or within.recent() or "running" if run else "waits for the link"),
+            text=leg.problem or (run.text() or within.recent() or own() or "running" if run else "waits for the link"),
             waiting=len(run.mailbox) if run else 0,
             dropped=record.dropped + (run.mailbox.dropped if run else 0),
             errors=record.faults.count + within.count,

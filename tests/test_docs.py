@@ -36,7 +36,7 @@ from edge.registry import import_string, kinds, offered_consumers
 from edge.routing import NOT_FOUND
 from edge.status import State
 from edge.testing import ConversationCommunicator, FeedCommunicator, WebsocketCommunicator
-from transports import links, mqtt, mqtt_wire, web
+from transports import kiss_server, links, mqtt, mqtt_wire, web
 from transports.aprs import AprsSession
 from transports.ax25 import Ax25Session
 from transports.options import MqttOptions
@@ -163,6 +163,12 @@ def test_what_a_link_says_when_it_cannot_be_opened_is_explained():
     text = text_of("docs/devices.md")
     told = [*links._OPEN_WORDS.values(), *links._WRONG_WORDS.values()]
     assert [words for words in told if words.removeprefix("{name} ").partition(" {name}")[0] not in text] == []
+
+
+def test_what_a_kiss_server_says_when_it_cannot_listen_is_explained():
+    text = text_of("docs/kiss-server.md")
+    told = kiss_server._OPEN_WORDS.values()
+    assert [words for words in told if not all(part in text for part in re.split(r"{\w+}", words))] == []
 
 
 def test_what_a_broker_says_when_it_refuses_is_explained():
@@ -296,6 +302,10 @@ NUMBERS = [
     ("devices.md", f"did not open within {links.OPEN_TIMEOUT:g} s"),
     ("devices.md", f"took nothing for {links.DRAIN_TIMEOUT:g} s"),
     ("devices.md", f"did not answer within {mqtt_wire.CONNECT_TIMEOUT:g} s"),
+    ("kiss-server.md", f"{kiss_server.MAX_WAITING // 1024} KiB wait for it"),
+    ("kiss-server.md", f"after {kiss_server.MAX_MISSED} in a row it is cut"),
+    ("kiss-server.md", f"{kiss_server.BURST:g} frames at once, then {kiss_server.RATE:g} a second"),
+    ("kiss-server.md", f"tried again every {kiss_server.RETRY:g} s"),
     ("settings.md", f"| connections | {web.MAX_CONNECTIONS:,} |"),
     ("settings.md", f"| an idle HTTP connection | {web.KEEP_ALIVE} s |"),
     ("settings.md", f"| a WebSocket that answers no ping | {web.PING_TIMEOUT:g} s |"),

@@ -111,6 +111,16 @@ async def test_what_was_heard_before_the_link_went_is_read_before_the_goodbye():
     assert app.verbs[-1:] == ["disconnect"]
 
 
+async def test_an_app_that_has_something_to_say_for_itself_is_shown_with_its_words():
+    app = App()
+    app.status_text = lambda: "2 of 4 clients"
+    async with Connection(leg("port", app)) as connection:
+        await connection.hear("a")
+        assert connection.text() == "2 of 4 clients"
+        app.status_text = lambda: ""
+        assert connection.text() == "running"
+
+
 async def test_a_leg_that_raises_is_started_again_and_its_unread_events_are_kept(caplog):
     broken, well = App(), App()
 
