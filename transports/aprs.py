@@ -52,10 +52,15 @@ class AprsSession:
         return events
 
     def send(self, event: Mapping[str, Any]) -> bytes:
-        """Return the KISS frame of ``info`` or ``packet``, to our to-call and by the device's path if it names none."""
-        info = event["info"] if event.get("info") is not None else _encode(event.get("packet"))
+        """Return the KISS frame of ``info`` or ``packet``, to our to-call and by the device's path if it names none.
+
+        A Mic-E packet has the destination that holds its position, whatever the event says.
+        """
+        info, destination = event.get("info"), event.get("destination") or TO_CALL
+        if info is None:
+            encoded = _encode(event.get("packet"))
+            info, destination = encoded.info, encoded.destination or destination
         via = event["via"] if event.get("via") is not None else self.path
-        destination = event.get("destination") or TO_CALL
         # These are no fields of aprs.send, and would pass by what was encoded here.
         others = dict.fromkeys((*_CONNECTED_ONLY, "pid", "raw"))
         return self._ax25.send({**event, **others, "info": info, "destination": destination, "via": via})
@@ -68,32 +73,11 @@ class AprsSession:
 _CONNECTED_ONLY = ("frame", "command", "poll", "nr", "ns")  # what ax25 tells and takes beyond APRS's UI frames
 
 
-def _encode(packet: Mapping[str, Any] | None) -> bytes:
+def _encode(packet: object) -> aprs.Encoded:
     """Encode the packets that `edge.spec.aprs` sends."""
     if not packet or not isinstance(packet, Mapping):
         raise LocalProtocolError("aprs.send takes info, or packet with its fields by name")
-    encode = _ENCODERS.get(str(packet.get("format")))
-    if encode is None:
-        known = ", ".join(_ENCODERS)
-        raise LocalProtocolError(f"aprs.send: expected a format of {known}; got {packet.get('format')!r:.80}")
     try:
-        return encode(packet)
-    except KeyError as error:
-        raise LocalProtocolError(f"aprs.send: a packet of format {packet['format']} needs {error}") from error
-    except (ValueError, TypeError, AttributeError) as error:
+        return aprs.encode(packet)
+    except ValueError as error:
         raise LocalProtocolError(f"aprs.send: {error}") from error
-
-
-def _encode_position(packet: Mapping[str, Any]) -> bytes:
-    return aprs.encode_position(
-        packet["latitude"], packet["longitude"], packet.get("symbol", "/-"), packet.get("comment", "")
-    )
-
-
-_ENCODERS = {
-    "message": lambda packet: aprs.encode_message(packet["addressee"], packet["text"], packet.get("id", "")),
-    "ack": lambda packet: aprs.encode_ack(packet["addressee"], packet["id"]),
-    "reject": lambda packet: aprs.encode_reject(packet["addressee"], packet["id"]),
-    "status": lambda packet: aprs.encode_status(packet["text"]),
-    "position": _encode_position,
-}

@@ -261,6 +261,6 @@ def test_whatever_is_said_fits_and_can_be_encoded(text):
     assert len(pieces) <= MAX_PIECES
     for number, piece in enumerate(pieces, 1):
         assert piece
-        raw = aprs.encode_message(PEER, piece, str(number))
-        parsed = aprs.parse(US, "APZEDG", [], raw)
+        sent = aprs.encode({"format": "message", "addressee": PEER, "text": piece, "id": str(number)})
+        parsed = aprs.parse(US, "APZEDG", [], sent.info)
         assert (parsed.fields["text"], parsed.fields["id"]) == (piece, str(number))

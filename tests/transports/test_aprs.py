@@ -86,9 +86,10 @@ def test_a_whole_frame_is_no_packet(session):
     [
         ({}, "takes info, or packet with its fields by name"),
         ({"packet": "text"}, "takes info, or packet with its fields by name"),
-        ({"packet": {"text": "x"}}, "expected a format of message, ack, reject, status, position; got None"),
-        ({"packet": {"format": "weather"}}, "expected a format of message, .*; got 'weather'"),
-        ({"packet": {"format": ["x"]}}, "expected a format"),
+        ({"packet": {"text": "x"}}, "format: expected one of position, object, .*, came None"),
+        ({"packet": {"format": "nmea"}}, "format: expected one of position, .*, came 'nmea'"),
+        ({"packet": {"format": "weather"}}, "weather: expected its fields by name, came None"),
+        ({"packet": {"format": ["x"]}}, "format: expected one of"),
         ({"packet": {"format": "message", "text": "x"}}, "a packet of format message needs 'addressee'"),
         ({"packet": {"format": "message", "addressee": "A1A", "text": "x" * 68}}, "expected at most 67 bytes, came 68"),
         ({"packet": {"format": "message", "addressee": "A1A", "text": 5}}, "aprs.send: "),

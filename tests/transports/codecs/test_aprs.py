@@ -14,12 +14,6 @@ TESTS = Path(__file__).parents[2]
 VECTORS = json.loads((TESTS / "vectors" / "aprs.json").read_text())
 CORPORA = TESTS.parent / "../shared/corpora"
 
-IDS = st.from_regex(r"[A-Za-z0-9]{1,5}", fullmatch=True)
-ADDRESSEES = st.from_regex(r"[A-Z0-9]{1,6}(-[0-9]{1,2})?", fullmatch=True).filter(lambda text: text[:3] != "BLN")
-TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="|~{"), max_size=67).map(
-    str.strip
-)
-
 # Heads that lead noise to every reader.
 HEADS = [vector["info"][:cut].encode() for vector in VECTORS for cut in (1, 10, 20, 28)]
 
@@ -167,75 +161,6 @@ def test_a_summary_never_raises_whatever_the_fields(form, fields):
 )
 def test_a_summary_is_a_sentence_for_people(info, sentence):
     assert aprs.summary(parse(info)) == sentence
-
-
-@given(ADDRESSEES, TEXTS, IDS)
-def test_a_message_comes_back_from_its_bytes(addressee, text, number):
-    packet = parse(aprs.encode_message(addressee, text, number))
-    if packet.format == "telemetry-definition":  # a text such as "BITS.…" means that on the air
-        return
-    assert packet.format == "message"
-    assert packet.fields == {"addressee": addressee, "text": text, "id": number}
-
-
-@given(ADDRESSEES, IDS)
-def test_answers_come_back_from_their_bytes(addressee, number):
-    for encode, form in ((aprs.encode_ack, "ack"), (aprs.encode_reject, "reject")):
-        packet = parse(encode(addressee, number))
-        assert (packet.format, packet.fields) == (form, {"addressee": addressee, "id": number})
-
-
-@given(st.floats(-89.99, 89.99), st.floats(-179.99, 179.99), st.sampled_from(["/-", "\\>", "Z#", "/_"]))
-def test_a_position_comes_back_from_its_bytes_to_eighteen_metres(latitude, longitude, symbol):
-    packet = parse(aprs.encode_position(latitude, longitude, symbol))
-    assert packet.fields["latitude"] == pytest.approx(latitude, abs=0.5 / 6000 + 1e-6)
-    assert packet.fields["longitude"] == pytest.approx(longitude, abs=0.5 / 6000 + 1e-6)
-    assert packet.fields["symbol"] == symbol
-
-
-def test_encoders_write_what_the_standard_shows():
-    assert aprs.encode_message("WU2Z", "Testing", "003") == b":WU2Z     :Testing{003"
-    assert aprs.encode_message("WU2Z", "Testing", "") == b":WU2Z     :Testing"
-    assert aprs.encode_ack("KB2ICI-14", "003") == b":KB2ICI-14:ack003"
-    assert aprs.encode_reject("KB2ICI-14", "003") == b":KB2ICI-14:rej003"
-    assert aprs.encode_status("Net Control Center") == b">Net Control Center"
-    assert aprs.encode_position(49.058333, -72.029167, "/-", "Test") == b"!4903.50N/07201.75W-Test"
-    assert aprs.encode_position(0, 0, "/-", "", messaging=True) == b"=0000.00N/00000.00E-"
-
-
-def test_minutes_that_round_to_sixty_carry_into_the_degree():
-    assert aprs.encode_position(48.99999, 7.99999, "/-", "") == b"!4900.00N/00800.00E-"
-
-
-@pytest.mark.parametrize(
-    ("encode", "arguments", "words"),
-    [
-        (aprs.encode_message, ("QQ1ABC-100", "hi", "1"), "addressee"),
-        (aprs.encode_message, ("", "hi", "1"), "addressee"),
-        (aprs.encode_message, ("QQ:", "hi", "1"), "addressee"),
-        (aprs.encode_message, ("QQ1ABC", "x" * 68, "1"), "at most 67 bytes, came 68"),
-        (aprs.encode_message, ("QQ1ABC", "ü" * 34, "1"), "at most 67 bytes, came 68"),
-        (aprs.encode_message, ("QQ1ABC", "a{b", "1"), "other than"),
-        (aprs.encode_message, ("QQ1ABC", "a|b", "1"), "other than"),
-        (aprs.encode_message, ("QQ1ABC", "a~b", "1"), "other than"),
-        (aprs.encode_message, ("QQ1ABC", "a\rb", "1"), "other than"),
-        (aprs.encode_message, ("QQ1ABC", "hi", "123456"), "message id"),
-        (aprs.encode_message, ("QQ1ABC", "hi", "1-2"), "message id"),
-        (aprs.encode_message, ("QQ1ABC", "ack12", ""), "reads? as an acknowledgement|read as"),
-        (aprs.encode_ack, ("QQ1ABC", ""), "message id"),
-        (aprs.encode_reject, ("QQ1ABC", "ü"), "message id"),
-        (aprs.encode_status, ("x" * 63,), "at most 62 bytes"),
-        (aprs.encode_position, (90.1, 0, "/-", ""), "latitude"),
-        (aprs.encode_position, (0, -180.1, "/-", ""), "longitude"),
-        (aprs.encode_position, (math.nan, 0, "/-", ""), "latitude"),
-        (aprs.encode_position, (0, 0, "-", ""), "symbol"),
-        (aprs.encode_position, (0, 0, "a-", ""), "symbol"),
-        (aprs.encode_position, (0, 0, "/-", "x" * 44), "at most 43 bytes"),
-    ],
-)
-def test_what_the_air_cannot_carry_is_refused_in_clear_words(encode, arguments, words):
-    with pytest.raises(ValueError, match=words):
-        encode(*arguments)
 
 
 def recorded_packets(name: str, step: int) -> list[tuple[str, bytes]]:

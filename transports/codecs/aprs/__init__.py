@@ -1,30 +1,16 @@
 """APRS: the info field of a UI frame to a parsed packet, and what we send ourselves to its bytes.
 
 `packet` says what a packet holds, `parsing` reads one (it never raises and never loses a byte), `encoding` writes
-those we send, `summaries` says in one sentence what was heard. The library aprslib reads positions, in `fence` only.
+those we send, `summaries` says in one sentence what was heard, `devices` who made what sent it. The library aprslib
+reads positions, in `fence` only.
 
 Standard: "APRS Protocol Reference", version 1.0.1, 2000, with the 1.1 and 1.2 addenda.
 """
 
-from transports.codecs.aprs.encoding import (
-    encode_ack,
-    encode_message,
-    encode_position,
-    encode_reject,
-    encode_status,
-)
+from transports.codecs.aprs.devices import identify
+from transports.codecs.aprs.encoding import ENCODABLE, Encoded, encode
 from transports.codecs.aprs.packet import FORMATS, Packet
 from transports.codecs.aprs.parsing import parse
 from transports.codecs.aprs.summaries import summary
 
-__all__ = [
-    "FORMATS",
-    "Packet",
-    "encode_ack",
-    "encode_message",
-    "encode_position",
-    "encode_reject",
-    "encode_status",
-    "parse",
-    "summary",
-]
+__all__ = ["ENCODABLE", "FORMATS", "Encoded", "Packet", "encode", "identify", "parse", "summary"]
