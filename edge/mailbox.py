@@ -31,6 +31,7 @@ TRANSPORT_GRACE = 1.0  # the same for the transport lane; longer than PATIENCE t
 PATIENCE = 3  # times the grace in which it must free a quarter of the lane
 CATCH_UP = 1000  # messages of a layer lane that is more than half full, for one of the transport lane
 DRAIN = 2.0  # seconds that a consumer has for what was heard before its link went
+NONE_YET: deque[Event] = deque(maxlen=0)  # of every lane until its first message; a deque of its own costs 700 bytes
 BURST = 16  # messages read in one turn of the loop; of a hundred flooded readers each reads within its grace
 
 
@@ -105,6 +106,8 @@ class Mailbox:
         queue = self._transport if lane is TRANSPORT else self._layer
         if len(queue.messages) >= queue.capacity or self._last is not None:
             return False
+        if queue.messages is NONE_YET:
+            queue.messages = deque()
         queue.messages.append(message)
         if self._waiter is not None:
             self._wake()
@@ -161,7 +164,11 @@ class Mailbox:
         if self._hurried:
             self._hurried = False
             self.dropped += self._transport.clear()
-        self._transport.messages.appendleft(first)
+        self._transport.messages = deque((first, *self._transport.messages))
+
+    def stir(self, _: object = None) -> None:
+        """Wake the reader although nothing came: there may be something elsewhere."""
+        self._wake()
 
     def hurry(self) -> None:
         """Let the last event overtake what is still queued."""
@@ -197,6 +204,8 @@ class Mailbox:
         if self._burst >= BURST:
             self._burst = 0
             await asyncio.sleep(0)
+            return
+        if self._last is not None or self._transport.messages or self._layer.messages:
             return
         if self._waiter is not None:
             raise RuntimeError("a mailbox has one reader; another one is waiting for its next message already")
@@ -234,7 +243,7 @@ class _Queue:
         self.capacity = capacity
         self.grace = grace  # seconds
         self.read = 0  # messages, ever
-        self.messages: deque[Event] = deque()
+        self.messages = NONE_YET
         self.stuck = False
         self._writers: list[asyncio.Future[None]] = []
 

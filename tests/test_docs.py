@@ -27,7 +27,7 @@ from edge import (
     worker,
 )
 from edge.cli import COMMANDS, FAILED, NOT_RUNNING, OK, REFUSED, USAGE
-from edge.consumers import WebsocketConsumer, base, crossing, http, overlap, sse, streams
+from edge.consumers import WebsocketConsumer, base, crossing, http, inbox, overlap, sse, streams
 from edge.gate import Gate, Licence
 from edge.layers import channel_layers, sync
 from edge.legs import options_types
@@ -282,7 +282,7 @@ NUMBERS = [
     ),
     ("runtime.md", f"{mailbox.DRAIN:g} s for what was heard before"),
     ("runtime.md", f"It may take {base.GOODBYE:g} s."),
-    ("runtime.md", f"at most {base.READ_AHEAD} messages are read"),
+    ("runtime.md", f"at most {inbox.READ_AHEAD} messages are read"),
     ("runtime.md", f"out of a pool of {threads.MAX_THREADS}"),
     ("runtime.md", f"After {crossing.LANE} sends or {crossing.LANE_BYTES // 1024} KiB"),
     ("runtime.md", f"after {fanout.FIRST_WAIT:g} s, doubling up to {fanout.LONGEST_WAIT:g} s"),

@@ -1,8 +1,8 @@
 """What every consumer shares: the loop over its events, the ways out, and the channel layer.
 
-One task per consumer. Under our own transports its events come straight out of the transport's mailbox; under any
-other ASGI server it awaits ``receive`` itself, until a handler asks for its `channel_name`: from then on one pump task
-carries the server's events into a mailbox, where the layer's messages join them.
+One task per consumer. What it hears comes through its `edge.consumers.inbox`: straight out of the transport's mailbox
+under our own transports, from the server's ``receive`` under any other, with the channel layer's messages among it once
+a handler has asked for its `channel_name`.
 
 **The ways out** all pass through `Consumer.__call__`: the peer leaves, a handler raises (code 1011, and the error goes
 on to the server), the box stops (1012), the link is lost (1006), the consumer stops itself (1000). In each of them
@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -22,12 +22,13 @@ from asgiref.sync import iscoroutinefunction
 
 from edge import spec
 from edge.asgi import App, Event, Receive, Scope, Send
+from edge.consumers.inbox import Inbox
 from edge.consumers.overlap import OVERLAPPING, Overlap, is_concurrent
 from edge.errors import LinkLost
 from edge.exceptions import AcceptConnection, DenyConnection, InvalidChannelLayerError, StopConsumer
 from edge.handlers import Call, compile_handler, find_handler
 from edge.layers import DEFAULT, AttachableLayer, ChannelLayer, get_channel_layer
-from edge.mailbox import LAYER, TRANSPORT, Lane, Mailbox
+from edge.mailbox import LAYER, TRANSPORT, Lane
 from edge.spec import CloseCode
 
 logger = logging.getLogger("edge.consumers")
@@ -35,8 +36,6 @@ logger = logging.getLogger("edge.consumers")
 GOODBYE = 5.0  # seconds that disconnect() may take on any way out, and as many for leaving the groups
 WHY = 0.2  # seconds for a server to say why a connection is gone, after a send has said that it is
 LAST_WORDS = 1.0  # seconds for the same where a second cancellation says that there is a hurry
-LAYER_RETRY = 1.0  # seconds before a third party's layer that failed is asked again
-READ_AHEAD = 16  # events taken from a foreign server ahead of their turn; it has a buffer of its own
 MAX_REFUSED = 100  # types of layer messages, per class, whose refusal is logged; an unknown sender must not fill a disk
 NO_CODE = 1005  # the code of a WebSocket's end where the client gave none (RFC 6455, section 7.1.5)
 VERBS = ("connect", "receive", "disconnect")
@@ -189,7 +188,7 @@ class Consumer:
                 f"no channel layer {self.channel_layer_alias!r} is configured, so there is no channel_name"
             )
         if not self._channel_open:
-            if self._listening:
+            if self._inbox.listening:
                 raise RuntimeError("channel_name was used for the first time outside a handler; use it in connect()")
             self._channel_open = True
             self._on_loop(self._open_channel)
@@ -198,19 +197,17 @@ class Consumer:
     @property
     def dropped(self) -> int:
         """How many events and messages this consumer was too slow for."""
-        return 0 if self._mailbox is None else self._mailbox.dropped
+        mailbox = self._inbox.mailbox
+        return 0 if mailbox is None else mailbox.dropped
 
     def _begin(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
         self.base_send = send
-        self._receive = receive
-        self._mailbox = Mailbox.behind(receive)
+        self._inbox = Inbox(receive, scope["type"])
         self._loop = asyncio.get_running_loop()
-        self._pumps: list[asyncio.Task[None]] = []
         self._joined: list[str] = []
         self._connected = f"{scope['type']}.connect" not in spec.event_types()  # such a scope begins without one
         self._closed = False  # by this consumer itself
-        self._listening = False  # to a foreign server
         self._unsent = False  # a send has failed, for the peer is gone
         self._overlap: Overlap | None = None
         self._interrupt: asyncio.Timeout | None = None  # by a handler that overlaps and fails
@@ -248,13 +245,14 @@ class Consumer:
         is_job = self.scope["type"] == "channel"  # a worker's: every event is a message of the layer
         is_plain = not (is_job or self._dispatches or self._overlap is not None or self._limited is not None)
         quick = self._receives if is_plain else {}
+        inbox = self._inbox
         while True:
-            if self._mailbox is None:
-                lane, event = TRANSPORT, await self._listen()
-            elif (found := self._mailbox.take()) is not None:
+            if (mailbox := inbox.mailbox) is None:
+                lane, event = TRANSPORT, await inbox.listen()
+            elif (found := mailbox.take()) is not None:
                 lane, event = found
             else:
-                await self._mailbox.wait()
+                await inbox.wait(mailbox)
                 continue
             type_ = event.get("type", "")
             call = quick.get(type_) if lane is TRANSPORT else None
@@ -319,18 +317,6 @@ class Consumer:
 
     async def _ask_on_error(self, error: Exception, event: Event) -> bool:
         raise NotImplementedError
-
-    async def _listen(self) -> Event:
-        """Await a foreign server's next event."""
-        self._listening = True
-        try:
-            return await self._receive()
-        except LinkLost:
-            raise
-        except OSError as error:
-            raise LinkLost(f"the peer is gone: {error}") from error
-        finally:
-            self._listening = False
 
     async def _connect(self, event: Event) -> None:
         for group in self.groups:
@@ -406,66 +392,22 @@ class Consumer:
 
     def _open_channel(self) -> None:
         """Let the layer's messages in; on the loop."""
-        if self._channel_name is None:
-            return
-        if self._mailbox is None:
-            self._mailbox = Mailbox(transport_capacity=READ_AHEAD)
-            self._start(self._pump_transport(self._mailbox), "edge-consumer-pump")
-        if isinstance(self.channel_layer, AttachableLayer):
-            self.channel_layer.attach(self._channel_name, self._mailbox)
-        elif self.channel_layer is not None:
-            pump = self._pump_layer(self.channel_layer, self._channel_name, self._mailbox)
-            self._start(pump, "edge-consumer-layer")
+        if self._channel_name is not None:
+            self._inbox.open(self.channel_layer, self._channel_name, self._join_again)
 
-    def _start(self, pump: Coroutine[Any, Any, None], name: str) -> None:
-        self._pumps.append(asyncio.create_task(pump, name=name))
-
-    async def _pump_transport(self, mailbox: Mailbox) -> None:
-        """Carry what a foreign server has into the mailbox at the consumer's pace, which is the peer's backpressure."""
-        while True:
-            try:
-                event = await self._receive()
-            except OSError as error:
-                event = self._ending(CloseCode.LINK_LOST, f"the peer is gone: {error}")
-            except Exception as error:
-                logger.exception("%s: the server's receive failed", type(self).__qualname__)
-                event = self._ending(CloseCode.LINK_LOST, f"{type(error).__name__}: {error}")
-            if event["type"].endswith(".disconnect"):
-                mailbox.close(event)
-                return
-            await _deliver(mailbox, event, TRANSPORT)
-
-    async def _pump_layer(self, layer: ChannelLayer, channel: str, mailbox: Mailbox) -> None:
-        """Carry what a third party's layer has for us into the mailbox. While it is away the consumer lives on."""
-        while True:
-            try:
-                message = await layer.receive(channel)
-            except Exception:
-                logger.exception("%s: the channel layer failed; asked again later", type(self).__qualname__)
-                await self._join_again(layer, channel)
-                if find_handler(type(self), "layer_restored"):
-                    await _deliver(mailbox, {"type": "layer.restored"}, LAYER)
-            else:
-                await _deliver(mailbox, message, LAYER)
-
-    async def _join_again(self, layer: ChannelLayer, channel: str) -> None:
-        """Wait until a layer that failed takes us into our groups, which it may have forgotten."""
-        while True:
-            await asyncio.sleep(LAYER_RETRY)
-            try:
-                for group in self._joined:
-                    await layer.group_add(group, channel)
-            except Exception as error:  # noqa: BLE001  (whatever a third party's layer raises: it is not back yet)
-                logger.debug("%s: the channel layer is still away: %s", type(self).__qualname__, error)
-            else:
-                return
+    async def _join_again(self) -> bool:
+        """Join our groups again, which a layer that was away may have forgotten; True where that is to be told."""
+        if self.channel_layer is not None and self._channel_name is not None:
+            for group in self._joined:
+                await self.channel_layer.group_add(group, self._channel_name)
+        return find_handler(type(self), "layer_restored") is not None
 
     async def _find_ending(self, error: LinkLost) -> Event:
         """Return the server's own word for an end that a failed send has told us of; it says the client's code."""
         try:
             async with asyncio.timeout(WHY if self._unsent else 0):
                 while True:
-                    event = await self._listen() if self._mailbox is None else (await self._mailbox.next())[1]
+                    event = await self._inbox.next()
                     if event.get("type", "").endswith(".disconnect"):
                         return event
         except (TimeoutError, LinkLost):
@@ -490,12 +432,11 @@ class Consumer:
 
     async def _end(self, ending: Event) -> None:
         """Leave the groups, say goodbye once, let go of what this connection had; on every way out."""
-        for pump in self._pumps:
-            pump.cancel()
+        pumps = self._inbox.stop()
         try:
             await self._leave_groups()
-            if self._pumps:
-                await asyncio.wait(self._pumps, timeout=GOODBYE)
+            if pumps:
+                await asyncio.wait(pumps, timeout=GOODBYE)
         finally:
             await self._say_goodbye(ending)
 
@@ -557,12 +498,6 @@ class Consumer:
         except OSError as error:
             self._unsent = True
             raise LinkLost(f"the peer is gone: {error}") from error
-
-
-async def _deliver(mailbox: Mailbox, message: Event, lane: Lane) -> None:
-    """Put into a mailbox, waiting however long its reader takes; given up where it is closed."""
-    while not mailbox.offer(message, lane) and not mailbox.closed:
-        await mailbox.room(lane, patient=True)
 
 
 async def _give_back(layer: ChannelLayer, channel: str) -> None:

@@ -35,7 +35,6 @@ from edge.mailbox import LAYER, Mailbox
 from edge.spec import CloseCode
 
 MAX_BODY = 2_621_440  # bytes of a request's body; Django's own DATA_UPLOAD_MAX_MEMORY_SIZE
-READ_AHEAD = 16  # parts of a body that wait for their turn; servers cut them to 64 KiB or less
 CONTENT_TOO_LARGE = 413
 BODIES = ("http.response.body", "http.response.pathsend", "http.response.zerocopysend")  # ASGI's, and its extensions'
 
@@ -60,7 +59,7 @@ class AsyncHttpConsumer(AsyncConsumer):
     max_body: ClassVar[int | None] = MAX_BODY
 
     body: list[bytes]  # the parts that have come
-    _inbox: Mailbox
+    _mailbox: Mailbox
     _phase: Phase
     _presence: asyncio.Timeout | None
 
@@ -103,7 +102,7 @@ class AsyncHttpConsumer(AsyncConsumer):
         while self._phase is not Phase.COMPLETE:
             if end is not None and self._loop.time() >= end:
                 return False
-            if (found := self._inbox.take()) is None:
+            if (found := self._mailbox.take()) is None:
                 await self._wait_for_mail(end)
                 continue
             lane, event = found
@@ -153,13 +152,13 @@ class AsyncHttpConsumer(AsyncConsumer):
         self._received = 0  # bytes
         self._phase = Phase.SILENT
         self._presence = None
-        self._mailbox = self._inbox = Mailbox(transport_capacity=READ_AHEAD)
+        self._mailbox = self._inbox.buffer()
 
     async def _serve(self) -> Event:
         if self.max_body is not None and _content_length(self.scope) > self.max_body:
             await self._refuse_body()
             raise StopConsumer
-        self._start(self._watch(), "edge-consumer-http")
+        self._inbox.start(self._watch(), "edge-consumer-http")
         try:
             async with asyncio.timeout(None) as self._presence:
                 return await super()._serve()
@@ -172,7 +171,7 @@ class AsyncHttpConsumer(AsyncConsumer):
 
     async def _watch(self) -> None:
         """Read the request on, and when the client leaves interrupt what is being done for it."""
-        await self._pump_transport(self._inbox)
+        await self._inbox.pump()
         # Servers report the end of every response as a disconnect, too; what is done after it need not hurry.
         if self._presence is not None and self._phase is not Phase.COMPLETE:
             self._presence.reschedule(self._loop.time())
@@ -185,7 +184,7 @@ class AsyncHttpConsumer(AsyncConsumer):
     async def _wait_for_mail(self, end: float | None) -> None:
         try:
             async with asyncio.timeout_at(end):
-                await self._inbox.wait()
+                await self._mailbox.wait()
         except TimeoutError:
             return
 

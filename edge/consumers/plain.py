@@ -10,8 +10,6 @@ from collections.abc import Callable, Coroutine
 from concurrent import futures
 from typing import Any, TypeVar
 
-from asgiref.sync import SyncToAsync
-
 from edge.asgi import Event
 from edge.consumers.base import Consumer
 from edge.consumers.crossing import Crossing
@@ -56,13 +54,8 @@ class SyncConsumer(Consumer):
     async def _handle(self, call: Call, event: Event) -> None:
         if self._thread is None:
             self._thread = pool.lease()
-            # The first call goes by asgiref, which brings its own Local storage along; later ones use what it brought.
-            adopt = SyncToAsync(
-                contextvars.copy_context,
-                thread_sensitive=False,
-                executor=self._thread,  # type: ignore[arg-type]  # asgiref says ThreadPoolExecutor, and takes any
-            )
-            self._context = await adopt()
+            # asgiref's Local storage lives in context variables, so a copy of ours takes it along.
+            self._context = contextvars.copy_context()
 
         def handle(crossing: Crossing) -> None:
             self._crossing = crossing

@@ -20,6 +20,7 @@ from edge.consumers import (
     SyncConsumer,
     WebsocketConsumer,
     base,
+    inbox,
     plain,
 )
 from edge.errors import LinkLost
@@ -633,7 +634,7 @@ async def test_a_channel_first_asked_for_outside_a_handler_is_refused_under_a_fo
     consumer = AsyncWebsocketConsumer()
     line = serve(consumer, foreign=True)
     await line.answer()
-    await until(lambda: consumer._listening)
+    await until(lambda: consumer._inbox.listening)
     with pytest.raises(RuntimeError, match=r"use it in connect\(\)"):
         _ = consumer.channel_name
 
@@ -740,7 +741,7 @@ async def test_a_third_partys_layer_without_attach_works(serve, third_party, for
 
 
 async def test_a_consumer_lives_through_an_outage_of_a_third_partys_layer(serve, third_party, monkeypatch, caplog):
-    monkeypatch.setattr(base, "LAYER_RETRY", 0.01)
+    monkeypatch.setattr(inbox, "LAYER_RETRY", 0.01)
     third_party.outages = 2
     line = serve(Member.as_asgi())
     await line.answer()
@@ -756,7 +757,7 @@ async def test_a_layer_that_forgot_our_groups_in_its_outage_is_joined_again_and_
         async def layer_restored(self):
             await self.send(text="there was a gap")
 
-    monkeypatch.setattr(base, "LAYER_RETRY", 0.01)
+    monkeypatch.setattr(inbox, "LAYER_RETRY", 0.01)
     line = serve(Told.as_asgi())
     await line.answer()
     third_party.groups.clear()
