@@ -100,7 +100,7 @@ def unstuff(body: bytes, *, escape_c: bool = False) -> bytes | None:
 
 def _sealed(frame: KissFrame, checksum: Checksum) -> bytes:
     if frame.command is Command.RETURN:
-        return bytes((RETURN_TYPE,))
+        return bytes((RETURN_TYPE,)) + frame.data
     body = bytes((frame.port << 4 | frame.command,)) + frame.data
     if checksum is Checksum.NONE or checksum is Checksum.AUTO:
         return body
