@@ -9,6 +9,7 @@ from transports.ax25 import Ax25Session
 from transports.codecs import aprs
 from transports.options import TO_CALL, AprsOptions
 from transports.stream import StreamServer
+from transports.tnc import Setup, setup_of
 
 UI, NO_LAYER_3 = 0x03, 0xF0  # control and PID of an APRS packet (APRS 1.0.1, chapter 3)
 
@@ -16,27 +17,32 @@ UI, NO_LAYER_3 = 0x03, 0xF0  # control and PID of an APRS packet (APRS 1.0.1, ch
 def build(device: Device) -> StreamServer:
     """Build the server of an APRS feed."""
     options: AprsOptions = device.options
-    return StreamServer(device, lambda: AprsSession(options.callsign, options.path), baud=options.baud)
+    setup = setup_of(options)
+    return StreamServer(device, lambda: AprsSession(options.callsign, options.path, setup), baud=options.baud)
 
 
 class AprsSession:
-    """`transports.session.Session` of an APRS feed."""
+    """`transports.session.ActiveSession` of an APRS feed; what it says by itself is its AX.25 session's."""
 
     scope_type = "aprs"
 
-    def __init__(self, callsign: str = "", path: str = "") -> None:
+    def __init__(self, callsign: str = "", path: str = "", setup: Setup | None = None) -> None:
         self.path = [hop.strip() for hop in path.split(",") if hop.strip()]
-        self._ax25 = Ax25Session(callsign)
+        self._ax25 = Ax25Session(callsign, setup=setup)
+        self.clock = self._ax25.clock
         self._not_aprs = 0
 
     def scope(self) -> Mapping[str, Any]:
-        """Name the station."""
-        return {"callsign": self._ax25.callsign}
+        """Name the station, and say whether its TNC confirms."""
+        return {"callsign": self._ax25.callsign, "confirms": self._ax25.tnc.setup.dialect.ackmode}
 
     def receive_bytes(self, data: bytes, now: float) -> list[dict[str, Any]]:
         """Return an event for each packet; frames that are not APRS are counted."""
         events = []
         for event in self._ax25.receive_bytes(data, now):
+            if event["type"] != "ax25.receive":
+                events.append(_renamed(event))
+                continue
             if event["control"] != UI or event["pid"] != NO_LAYER_3:
                 self._not_aprs += 1
                 continue
@@ -68,6 +74,41 @@ class AprsSession:
     def counters(self) -> Mapping[str, int]:
         """Return what was not passed on, by why."""
         return {**self._ax25.counters(), "not_aprs": self._not_aprs}
+
+    def opened(self) -> None:
+        """Begin."""
+        self._ax25.opened()
+
+    @property
+    def ready(self) -> bool:
+        """As the AX.25 session is."""
+        return self._ax25.ready
+
+    def data_to_send(self) -> bytes:
+        """Return what the TNC is to be told."""
+        return self._ax25.data_to_send()
+
+    def deadline(self) -> float | None:
+        """Return when the TNC is late."""
+        return self._ax25.deadline()
+
+    def tick(self) -> list[dict[str, Any]]:
+        """Say what the TNC did not confirm."""
+        return [_renamed(event) for event in self._ax25.tick()]
+
+    def closing(self) -> None:
+        """Take leave."""
+        self._ax25.closing()
+
+    @property
+    def finished(self) -> bool:
+        """As the AX.25 session is."""
+        return self._ax25.finished
+
+
+def _renamed(event: dict[str, Any]) -> dict[str, Any]:
+    """Call a confirmation or a report by the name of this scope."""
+    return {**event, "type": event["type"].replace("ax25", "aprs", 1)}
 
 
 _CONNECTED_ONLY = ("frame", "command", "poll", "nr", "ns")  # what ax25 tells and takes beyond APRS's UI frames

@@ -1,6 +1,7 @@
 """A KISS TNC with AX.25 frames on it (`edge.spec.ax25`).
 
-Nothing is sent to the TNC until a consumer sends: a passive listener never sends a byte.
+Nothing is sent to the TNC until a consumer sends, but for what a person has set it to be told (`transports.tnc`): a
+passive listener never sends a byte.
 """
 
 from collections.abc import Mapping
@@ -9,40 +10,51 @@ from typing import Any
 from edge.errors import LocalProtocolError
 from edge.registry import Device
 from transports.codecs import ax25, kiss
+from transports.session import Clock
 from transports.stream import StreamServer
+from transports.tnc import Setup, Tnc, setup_of
+
+COMMAND = 0x0F  # the low nibble of a KISS frame's type byte; 0 is data
 
 
 def build(device: Device) -> StreamServer:
     """Build the server of a TNC."""
     options = device.options  # `transports.options.Ax25Options`, as the catalog says
-    return StreamServer(device, lambda: Ax25Session(options.callsign, options.air_baud), baud=options.baud)
+    setup = setup_of(options)
+    return StreamServer(device, lambda: Ax25Session(options.callsign, options.air_baud, setup), baud=options.baud)
 
 
 class Ax25Session:
-    """`transports.session.Session` of a TNC: a KISS decoder, and AX.25 in each of its data frames."""
+    """`transports.session.ActiveSession` of a TNC: its KISS side, and AX.25 in each of its data frames."""
 
     scope_type = "ax25"
 
-    def __init__(self, callsign: str = "", air_baud: int = 1200) -> None:
+    def __init__(self, callsign: str = "", air_baud: int = 1200, setup: Setup | None = None) -> None:
         self.callsign = callsign
         self.air_baud = air_baud
-        self._kiss = kiss.Decoder()
+        self.clock = Clock()
+        self.tnc = Tnc(setup or Setup(), self.clock)
         self._not_ax25 = 0
-        self._not_data = 0
 
     def scope(self) -> Mapping[str, Any]:
-        """Name the station, and say how fast its air is."""
-        return {"callsign": self.callsign, "air_baud": self.air_baud}
+        """Name the station, say how fast its air is, and whether its TNC confirms."""
+        return {
+            "callsign": self.callsign,
+            "air_baud": self.air_baud,
+            "confirms": self.tnc.setup.dialect.ackmode,
+        }
 
     def receive_bytes(self, data: bytes, now: float) -> list[dict[str, Any]]:
         """Return an event for each frame; what is not AX.25 is counted."""
-        events = []
-        for frame in self._kiss.receive_bytes(data):
-            if frame.command is not kiss.Command.DATA:
-                self._not_data += 1
+        events: list[dict[str, Any]] = []
+        for body in self.tnc.receive_bodies(data):
+            if body[0] & COMMAND:
+                if (answer := self.tnc.answer(body)) is not None:
+                    events.append(answer)
                 continue
+            raw = body[1:]
             try:
-                decoded = ax25.decode(frame.data)
+                decoded = ax25.decode(raw)
             except ax25.FrameError:
                 self._not_ax25 += 1
                 continue
@@ -50,7 +62,7 @@ class Ax25Session:
             events.append(
                 {
                     "type": "ax25.receive",
-                    "port": frame.port,
+                    "port": body[0] >> 4,
                     "source": header.source_text,
                     "destination": header.destination_text,
                     "via": list(header.path_texts),
@@ -62,7 +74,7 @@ class Ax25Session:
                     "ns": control.ns,
                     "pid": decoded.pid,
                     "info": decoded.info,
-                    "raw": frame.data,
+                    "raw": raw,
                     "time": now,
                 }
             )
@@ -73,19 +85,42 @@ class Ax25Session:
         try:
             raw = event.get("raw")
             payload = ax25.encode(self._frame(event)) if raw is None else _whole(raw)
-            return kiss.encode(kiss.KissFrame(port=event.get("port") or 0, command=kiss.Command.DATA, data=payload))
+            return self.tnc.send(event.get("port") or 0, payload, event.get("id"))
         except (ValueError, TypeError) as error:
             raise LocalProtocolError(f"{event['type']}: {error}") from error
 
     def counters(self) -> Mapping[str, int]:
         """Return what was not passed on, by why."""
-        return {
-            "noise_bytes": self._kiss.noise,
-            "too_long": self._kiss.oversized,
-            "bad_escape": self._kiss.malformed,
-            "not_ax25": self._not_ax25,
-            "not_data": self._not_data,
-        }
+        return {**self.tnc.counters(), "not_ax25": self._not_ax25}
+
+    def opened(self) -> None:
+        """Tell the TNC what a person wants it to be told."""
+        self.tnc.opened()
+
+    @property
+    def ready(self) -> bool:
+        """At once: KISS has no answer to wait for."""
+        return True
+
+    def data_to_send(self) -> bytes:
+        """Return what the TNC is to be told."""
+        return self.tnc.data_to_send()
+
+    def deadline(self) -> float | None:
+        """Return when the TNC is late."""
+        return self.tnc.deadline()
+
+    def tick(self) -> list[dict[str, Any]]:
+        """Say what the TNC did not confirm."""
+        return self.tnc.tick()
+
+    def closing(self) -> None:
+        """Leave the TNC as it is; leaving KISS is for a profile."""
+
+    @property
+    def finished(self) -> bool:
+        """At once."""
+        return True
 
     def _frame(self, event: Mapping[str, Any]) -> ax25.Frame:
         source = event.get("source") or self.callsign

@@ -74,6 +74,81 @@ class Ax25Options:
         label="Any source",
         help="Transmit frames of other stations too, as a digipeater has to. You answer for them.",
     )
+    txdelay: int = option(
+        -1,
+        label="TXDELAY",
+        help="Told the TNC at each link-up: between keying the transmitter and data. -1: as the TNC has it.",
+        unit="ms",
+        minimum=-1,
+        maximum=2550,
+    )
+    persistence: int = option(
+        -1,
+        label="Persistence",
+        help="Told the TNC: 0 to 255; it transmits in a free slot with a chance of (P + 1) / 256. -1: as it has it.",
+        minimum=-1,
+        maximum=255,
+    )
+    slottime: int = option(
+        -1,
+        label="Slot time",
+        help="Told the TNC: between two looks at a busy channel. -1: as it has it.",
+        unit="ms",
+        minimum=-1,
+        maximum=2550,
+    )
+    txtail: int = option(
+        -1,
+        label="TXTAIL",
+        help="Told the TNC: how long it keys after the data. Most need none. -1: as it has it.",
+        unit="ms",
+        minimum=-1,
+        maximum=2550,
+    )
+    full_duplex: str = option(
+        "unset",
+        label="Full duplex",
+        help="Told the TNC: whether to transmit while it hears somebody.",
+        choices=(("unset", "As the TNC has it"), ("off", "Off"), ("on", "On")),
+    )
+    hardware: str = option(
+        "",
+        label="Hardware settings",
+        help="Told the TNC by SETHW: bytes in hexadecimal, several frames by semicolons: 06 23; 28. The TNC's manual "
+        "says which.",
+        maximum=200,
+    )
+    kiss_ports: str = option(
+        "0",
+        label="Radio ports",
+        help="Which of the TNC's radio ports are told: 0, or 0,2, or 0-3.",
+        minimum=1,
+        maximum=40,
+    )
+    checksum: str = option(
+        "profile",
+        label="Checksum",
+        help="Of frames on the serial line; both sides must agree.",
+        choices=(
+            ("profile", "As the TNC's profile has it; else none"),
+            ("none", "None"),
+            ("auto", "Answer SMACK and FLEXNET in kind"),
+            ("smack", "SMACK"),
+            ("flexnet", "FLEXNET"),
+            ("xor", "XOR (BPQ)"),
+            ("tncx", "XOR as a TNC-X has it"),
+        ),
+    )
+    ackmode: bool = option(
+        False,
+        label="Confirm transmissions",
+        help="The TNC says when a frame is on the air (ACKMODE). Many TNCs do not know it and then send nothing.",
+    )
+    ask: bool = option(
+        False,
+        label="Ask the TNC",
+        help="What it is, and after each transmission how much still waits: Direwolf and fldigi answer.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,7 +90,7 @@ class Consumer:
                 cls._calls |= dict.fromkeys(types, call)
         for type_ in spec.event_types():
             name = type_.replace(".", "_")
-            if not type_.endswith(VERBS) or cls._is_ours(name):
+            if not (type_.endswith(VERBS) or type_ in spec.UNASKED) or cls._is_ours(name):
                 continue
             if (call := cls._compile(name, [type_])) is not None:
                 cls._calls[type_] = call
@@ -273,6 +273,8 @@ class Consumer:
                 await self._perform(call, event)
         elif (type_ := event.get("type", "")).endswith(".connect"):
             await self._connect(event)
+        elif type_ in spec.UNASKED and type_ not in self._calls:
+            return
         elif not self._closed and (self._limited is None or await self._limited(event)):
             await self._perform(self._call_for(type_), event)
 

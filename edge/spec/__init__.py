@@ -4,8 +4,9 @@ Each module's docstring is the specification (lifetime, order, limits, closing) 
 ``http``, ``websocket`` and ``lifespan`` are the ASGI standard's own.
 
 The verbs are the same everywhere. In: ``X.connect``, ``X.receive``, ``X.disconnect``. Out: ``X.send``, ``X.close``.
-``X.connect`` comes first and ``X.disconnect`` last, each exactly once, whatever happens. Every value is one that ASGI
-permits (bytes, str, int, float, list, dict, bool, None), so that an event can be tapped, stored and replayed.
+``X.connect`` comes first and ``X.disconnect`` last, each exactly once, whatever happens. ``X.sent`` and ``X.report``,
+which TNCs have, need no handler. Every value is one that ASGI permits (bytes, str, int, float, list, dict, bool, None),
+so that an event can be tapped, stored and replayed.
 
 `fields` reads the TypedDicts, so that a handler can take what it names (`edge.handlers`).
 """
@@ -15,9 +16,9 @@ from typing import get_type_hints
 from edge.spec import aprs, ax25, conversation, mqtt, serial, websocket
 from edge.spec.closing import CloseCode
 
-__all__ = ["SCOPES", "SPEC_VERSION", "CloseCode", "event_types", "fields"]
+__all__ = ["SCOPES", "SPEC_VERSION", "UNASKED", "CloseCode", "event_types", "fields"]
 
-SPEC_VERSION = "1.1"  # of the five scopes below; any changed message changes it, and the changelog says how
+SPEC_VERSION = "1.2"  # of the five scopes below; any changed message changes it, and the changelog says how
 
 SCOPES = {
     "serial": serial.EVENTS,
@@ -27,6 +28,8 @@ SCOPES = {
     "conversation": conversation.EVENTS,
     "websocket": websocket.EVENTS,
 }
+
+UNASKED = frozenset({"ax25.sent", "ax25.report", "aprs.sent", "aprs.report"})  # a consumer may leave them unhandled
 
 _FIELDS = {type_: frozenset(get_type_hints(shape)) for events in SCOPES.values() for type_, shape in events.items()}
 _EVENT_TYPES = frozenset(_FIELDS)

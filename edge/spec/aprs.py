@@ -49,6 +49,27 @@ class Receive(TypedDict):
     summary: str  # one short sentence for people, of at most 200 characters
 
 
+class Sent(TypedDict):
+    """The TNC said that a frame with an ``id`` is on the air, or has not said so in time; needs no handler."""
+
+    type: Literal["aprs.sent"]
+    port: int
+    id: str  # as it was sent
+    confirmed: bool  # False: no word for 120 seconds, or too many wait (256); it may have left all the same
+    seconds: float  # since it was given to the TNC
+
+
+class Report(TypedDict):
+    """The TNC says something of itself (SETHW); needs no handler."""
+
+    type: Literal["aprs.report"]
+    port: int
+    name: str  # "tnc": what it is; "txbuf": how much waits; "hardware": anything else
+    text: str  # printable ASCII, or ""; "DIREWOLF 1.6"
+    number: int | None  # of "txbuf": bytes. 0 does not say that the last frame has left the antenna
+    raw: bytes  # the body of the SETHW frame
+
+
 class Disconnect(TypedDict):
     """The feed is gone; the last event."""
 
@@ -67,6 +88,7 @@ class Send(TypedDict):
     via: NotRequired[list[str]]  # default: the device's path
     info: NotRequired[bytes]
     packet: NotRequired[dict[str, Any]]
+    id: NotRequired[str]  # 1 to 64 characters; where the scope confirms, ``aprs.sent`` brings it back
     origin: NotRequired[str]  # the device this came from, if it was forwarded; the gate refuses a loop
 
 
@@ -81,6 +103,8 @@ class Close(TypedDict):
 EVENTS = {
     "aprs.connect": Connect,
     "aprs.receive": Receive,
+    "aprs.sent": Sent,
+    "aprs.report": Report,
     "aprs.disconnect": Disconnect,
     "aprs.send": Send,
     "aprs.close": Close,

@@ -3,10 +3,11 @@
 **Lifetime.** One scope from link-up to link-lost. A TNC that comes back is a new scope.
 
 **Scope.** ``type`` "ax25"; ``device`` the device's name; ``link`` its URL without secrets; ``callsign`` the station's
-own callsign or an empty string; ``air_baud`` the speed on the air, as it was set; ``state`` a dictionary that
-outlives the link.
+own callsign or an empty string; ``air_baud`` the speed on the air, as it was set; ``confirms`` whether the TNC
+says when a frame is on the air (ACKMODE); ``state`` a dictionary that outlives the link.
 
-**Order.** ``ax25.connect``, then any number of ``ax25.receive``, then one ``ax25.disconnect``.
+**Order.** ``ax25.connect``, then any number of ``ax25.receive``, ``ax25.sent`` and ``ax25.report``, then one
+``ax25.disconnect``.
 
 **Addresses** are text: callsign of 1 to 6 characters, "-" and SSID 1 to 15, nothing for SSID 0: ``"QQ1ABC-7"``. In
 ``via`` a trailing ``*`` marks each digipeater that has repeated the frame.
@@ -20,6 +21,10 @@ counts modulo 128.
 
 **Sending.** Every ``ax25.send`` passes the transmit gate (`edge.gate`) and may be refused there: refusals are counted
 and shown, not raised.
+
+**Confirmation.** Where the scope's ``confirms`` is true, an ``ax25.send`` with an ``id`` is answered by one
+``ax25.sent``, unless the gate refused it or the link is lost before; elsewhere the id means nothing. Every consumer of
+the TNC is told, so an id should be one's own. It says that the transmitter has sent the frame, not that it was heard.
 
 **Closing.** ``ax25.close`` closes this consumer's connection, not the TNC's.
 """
@@ -53,6 +58,27 @@ class Receive(TypedDict):
     time: float  # seconds since the epoch, UTC, when the read returned
 
 
+class Sent(TypedDict):
+    """The TNC said that a frame with an ``id`` is on the air, or has not said so in time; needs no handler."""
+
+    type: Literal["ax25.sent"]
+    port: int
+    id: str  # as it was sent
+    confirmed: bool  # False: no word for 120 seconds, or too many wait (256); it may have left all the same
+    seconds: float  # since it was given to the TNC
+
+
+class Report(TypedDict):
+    """The TNC says something of itself (SETHW); needs no handler."""
+
+    type: Literal["ax25.report"]
+    port: int
+    name: str  # "tnc": what it is; "txbuf": how much waits; "hardware": anything else
+    text: str  # printable ASCII, or ""; "DIREWOLF 1.6"
+    number: int | None  # of "txbuf": bytes. 0 does not say that the last frame has left the antenna
+    raw: bytes  # the body of the SETHW frame
+
+
 class Disconnect(TypedDict):
     """The TNC is gone; the last event."""
 
@@ -77,6 +103,7 @@ class Send(TypedDict):
     ns: NotRequired[int | None]  # needed in I frames
     pid: NotRequired[int | None]  # default 0xF0 in I and UI frames
     raw: NotRequired[bytes]
+    id: NotRequired[str]  # 1 to 64 characters; where the scope confirms, ``ax25.sent`` brings it back
     origin: NotRequired[str]  # the device this came from, if it was forwarded; the gate refuses a loop
 
 
@@ -91,6 +118,8 @@ class Close(TypedDict):
 EVENTS = {
     "ax25.connect": Connect,
     "ax25.receive": Receive,
+    "ax25.sent": Sent,
+    "ax25.report": Report,
     "ax25.disconnect": Disconnect,
     "ax25.send": Send,
     "ax25.close": Close,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from transports import aprs, ax25, serial
+from transports.codecs.kiss import Checksum, Decoder, KissDialect, KissFrame, encode
 from transports.options import AprsOptions, Ax25Options, SerialOptions
 from transports.simulator.kiss import encode_kiss
 from transports.simulator.packets import Packet, encode_packet
@@ -10,7 +11,8 @@ from transports.simulator.packets import Packet, encode_packet
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    name: str
+    name: str  # its scope type
+    dialect: str = ""
     build: object
     options: object
     make: object  # a text -> the bytes of an event
@@ -25,6 +27,26 @@ def frame(text):
 
 def text_of_info(event):
     return event["info"][1:].decode()
+
+
+def in_dialect(checksum):
+    dialect = KissDialect(checksum=checksum)
+
+    def make(text):
+        (plain,) = Decoder().receive_bytes(frame(text))
+        return encode(plain, dialect)
+
+    header = bytes.fromhex("a2a2629a9282e0 a2a2628a888e75 03f0")  # to QQ1MIA, from QQ1EDG-10
+    return Protocol(
+        name="ax25",
+        dialect=checksum.value,
+        build=ax25.build,
+        options=Ax25Options(callsign="QQ1EDG-10", checksum=checksum.value),
+        make=make,
+        read=text_of_info,
+        send={"destination": "QQ1MIA", "info": b"hello"},
+        sent=encode(KissFrame(data=header + b"hello"), dialect),
+    )
 
 
 PROTOCOLS = (
@@ -55,4 +77,5 @@ PROTOCOLS = (
         send={"packet": {"format": "status", "text": "hello"}},
         sent=b"\x03\xf0>hello\xc0",
     ),
+    *map(in_dialect, (Checksum.SMACK, Checksum.TNCX)),
 )

@@ -16,8 +16,8 @@ from transports import links
 
 SCOPES = {
     "serial": {"framing": "line"},
-    "ax25": {"callsign": "QQ1EDG-10", "air_baud": 1200},
-    "aprs": {"callsign": "QQ1EDG-10"},
+    "ax25": {"callsign": "QQ1EDG-10", "air_baud": 1200, "confirms": False},
+    "aprs": {"callsign": "QQ1EDG-10", "confirms": False},
 }
 CONSUMERS = {
     "serial": (consumers.AsyncSerialConsumer, consumers.SerialConsumer),
@@ -102,7 +102,7 @@ async def line(request, tmp_path):
     await line.stop()
 
 
-@pytest.fixture(params=PROTOCOLS, ids=lambda protocol: protocol.name)
+@pytest.fixture(params=PROTOCOLS, ids=lambda protocol: f"{protocol.name} {protocol.dialect}".strip())
 async def bench(request, line):
     bench = Bench(request.param, line)
     yield bench

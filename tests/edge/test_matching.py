@@ -60,5 +60,12 @@ def test_a_scope_type_of_a_third_party_may_name_any_field_that_its_specification
         matcher("lora", "spreading=7")
 
 
+def test_what_a_tnc_confirms_and_reports_passes_every_match():
+    matches = matcher("aprs", "source=QQ1*")
+    assert matches({"type": "aprs.sent", "id": "mine"})
+    assert matches({"type": "aprs.report"})
+    assert not matches({"type": "aprs.receive", "source": "QQ2XYZ"})
+
+
 def test_a_topic_filter_is_compiled():
     assert topic_filter("a/+room").match("a/attic") == {"room": "attic"}

@@ -107,7 +107,7 @@ def test_what_cannot_be_sent_is_told(session, event, words):
 def test_the_scope_names_the_station_and_an_empty_path_is_none():
     options = AprsOptions(callsign="QQ1EDG", path="")
     session = build(Device(name="vhf", link="serial:///dev/vhf", options=options, state={})).make_session()
-    assert session.scope() == {"callsign": "QQ1EDG"}
+    assert session.scope() == {"callsign": "QQ1EDG", "confirms": False}
     assert session.path == []
 
 

@@ -57,7 +57,14 @@ def test_what_is_no_frame_is_counted_by_why(session):
     session.receive_bytes(b"\xc0\x01\x28\xc0", 0)
     session.receive_bytes(b"\xc0\x00\xdb\x00\xc0", 0)
     session.receive_bytes(b"\xc0\x00" + b"x" * 5000 + b"\xc0", 0)
-    assert session.counters() == {"noise_bytes": 5, "too_long": 1, "bad_escape": 1, "not_ax25": 1, "not_data": 1}
+    assert session.counters() == {
+        "noise_bytes": 5,
+        "too_long": 1,
+        "bad_escape": 1,
+        "bad_checksum": 0,
+        "not_ax25": 1,
+        "not_data": 1,
+    }
 
 
 def test_a_frame_is_sent_from_our_callsign(session):
@@ -125,7 +132,10 @@ def test_without_a_callsign_there_is_no_source():
 def test_the_scope_names_the_station():
     options = Ax25Options(callsign="QQ1EDG", baud=19200)
     server = build(Device(name="vhf", link="serial:///dev/vhf", options=options, state={}))
-    assert (server.baud, server.make_session().scope()) == (19200, {"callsign": "QQ1EDG", "air_baud": 1200})
+    assert (server.baud, server.make_session().scope()) == (
+        19200,
+        {"callsign": "QQ1EDG", "air_baud": 1200, "confirms": False},
+    )
 
 
 @given(st.lists(st.binary(max_size=60)))

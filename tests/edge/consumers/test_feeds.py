@@ -93,6 +93,37 @@ async def test_handlers_take_the_fields_they_name(serve):
 
 
 @pytest.mark.parametrize("base", [AprsConsumer, AsyncAprsConsumer])
+async def test_what_a_tnc_confirms_and_reports_needs_no_handler_and_can_have_one(serve, base):
+    log = []
+
+    class Silent(base):
+        pass
+
+    class Plain(AprsConsumer):
+        def aprs_sent(self, id, confirmed):
+            log.append((id, confirmed))
+
+        def receive(self):
+            log.append("receive")
+
+    class Async(AsyncAprsConsumer):
+        async def aprs_sent(self, id, confirmed):
+            log.append((id, confirmed))
+
+        async def receive(self):
+            log.append("receive")
+
+    for consumer in (Silent, Plain if base is AprsConsumer else Async):
+        line = serve(consumer.as_asgi(), "aprs")
+        line.say("sent", **{**sample("aprs.sent"), "id": "mine", "confirmed": True})
+        line.say("report", **sample("aprs.report"))
+        line.say("receive", **sample("aprs.receive"))
+        line.say("disconnect", code=1006, reason="")
+        await line.ended()
+    assert log == [("mine", True), "receive"]
+
+
+@pytest.mark.parametrize("base", [AprsConsumer, AsyncAprsConsumer])
 async def test_a_field_that_cannot_be_sent_is_named_beside_those_that_can(serve, base):
     class Plain(AprsConsumer):
         def receive(self):
@@ -104,7 +135,7 @@ async def test_a_field_that_cannot_be_sent_is_named_beside_those_that_can(serve,
 
     line = serve((Plain if base is AprsConsumer else Async).as_asgi(), "aprs")
     line.say("receive")
-    with pytest.raises(LocalProtocolError, match=r"aprs\.send has no text; it has destination, info, origin"):
+    with pytest.raises(LocalProtocolError, match=r"aprs\.send has no text; it has destination, id, info, origin"):
         await line.ended()
 
 

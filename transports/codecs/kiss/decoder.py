@@ -29,7 +29,7 @@ class Decoder:
 
     `checksum` is the sum that what is sent should have. It is the dialect's, but for `Checksum.AUTO`: there nothing
     until a good SMACK or FLEXNET frame has come, then the same, and nothing again once a plain data frame comes (the
-    TNC was reset). Plain frames are taken in any case where sums are marked; unmarked ones (XOR) must be there and right.
+    TNC was reset). Plain frames are taken in any case where sums are marked; unmarked ones (XOR) must be there.
     """
 
     def __init__(self, dialect: KissDialect = PLAIN, max_frame: int = MAX_FRAME) -> None:
