@@ -64,7 +64,8 @@ def test_mic_e_to_a_destination_that_holds_no_position_is_unparsed(info):
 def test_a_frequency_is_not_an_altitude_of_358_km():
     packet = parse(b'`|_[o6=>/`"6(}145.725MHz}_#', destination="TY5QQ0")
     assert packet.format == "mic-e"
-    assert "altitude" not in packet.fields
+    assert packet.fields["altitude"] == 199
+    assert packet.fields["frequency"] == 145.725
 
 
 def test_a_third_party_packet_holds_the_parsed_inner_packet():
@@ -92,9 +93,9 @@ def test_plain_text_is_a_beacon_for_a_generic_destination_only():
     assert parse(b"QQ1ABC/R Somewhere", "QQ1XYZ").format == "unparsed"
 
 
-def test_the_fence_gives_the_reason_for_what_aprslib_raises():
-    assert fence.parse_with_aprslib("=4725.37N/04004.09E#PHG3330O/iGate+Digi").startswith("ValueError")
-    assert fence.parse_with_aprslib("}A1B>APRS,X*:}C1D>APRS,Y*:>hi").startswith("NameError")
+@pytest.mark.parametrize(("digits", "number"), [("", 0), ("!", 0), ("{{", 8280), ('!"', 1), ("\x00", 0), ("ä", 0)])
+def test_the_fence_gives_a_number_whatever_the_digits(digits, number):
+    assert fence.read_base91(digits) == number
 
 
 @given(

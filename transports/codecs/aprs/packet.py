@@ -1,4 +1,4 @@
-"""What a parsed APRS packet holds: its format, its fields, where each comes from, and its bytes.
+r"""What a parsed APRS packet holds: its format, its fields, where each comes from, and its bytes.
 
 This page is the contract of `parse`, `encode` and the `aprs` scope: names, units and types. All values are those ASGI
 permits. A field is there only if it was sent and understood; numbers are finite and within the range of what they
@@ -6,10 +6,10 @@ measure. docs/aprs.md says how each is read.
 
 | field | type and unit | in |
 |---|---|---|
-| `latitude`, `longitude` | float, degrees, north and east positive | position, mic-e, object, item, grid, nmea, weather |
+| `latitude`, `longitude` | float, degrees, north and east positive | all with a place |
 | `ambiguity` | int, 0 to 4 digits left out by the sender; the place is the middle of what is left | plain and mic-e |
 | `compressed` | True where the place came in compressed form (chapter 9) | position, object, item, weather |
-| `datum` | one character, the datum of a `!DAO!` extension, which the place already includes; W is WGS 84 | where sent |
+| `datum` | one character, of `!DAO!`, whose digits the place includes; W is WGS 84 | where sent |
 | `fix_current` | bool, whether the GPS fix was current when sent | compressed, where sent |
 | `symbol` | two characters, table (or overlay) and code | all with a place; status where sent |
 | `timestamp` | text as sent: `092345z` day, hour, minute UTC; `/` local; `h` with seconds, UTC | the same, status |
@@ -18,21 +18,21 @@ measure. docs/aprs.md says how each is read.
 | `course` | int, degrees, 1 to 360 (north) | where sent and known |
 | `speed` | float, km/h | where sent |
 | `range` | float, km, radio range as sent or as reckoned from PHG | where sent |
-| `phg`, `dfs` | text as sent behind PHG or DFS: power (strength), height, gain, directivity, beacons per hour | where sent |
-| `antenna` | dict: `power` W or `strength` S points, `height` m, `gain` dB, `directivity` degrees, 0 for all around | the same |
+| `phg`, `dfs` | text as sent: power (strength), height, gain, directivity, beacons per hour | where sent |
+| `antenna` | dict: `power` W or `strength` S, `height` m, `gain` dB, `directivity` degrees, 0 all around | the same |
 | `bearing`, `nrq` | int, degrees; three digits: hits, range, quality as sent | DF reports |
 | `frequency` | float, MHz, of the voice channel | where sent in the comment |
-| `tone` | text as sent: `T107` CTCSS, `C107` squelch too, `D023` DCS, `1750` Hz burst, `Toff`; small letters: narrow | the same |
+| `tone` | text as sent: `T107` CTCSS, `C107` squelch too, `D023` DCS, `1750`, `Toff`; small: narrow | the same |
 | `offset` | float, MHz, of the transmitter of who calls | the same |
 | `comment` | text, without what was understood of it | all with a place, telemetry, weather |
 | `name`, `alive` | text; bool, false when it was killed | object, item |
-| `area` | dict: `shape` 0 to 9, `color` 0 to 15, `latitude_offset`, `longitude_offset` degrees, `width` km of a line | area objects |
-| `signpost` | text, 1 to 3 characters | objects with the symbol `\\m` |
-| `storm` | dict: `kind` TS, HC or TD, `wind_speed`, `gust` m/s, `pressure` hPa, radii in km: `hurricane`, `storm`, `gale` | storms |
+| `area` | dict: `shape` 0-9, `color` 0-15, `latitude_offset`, `longitude_offset` degrees, `width` km | area objects |
+| `signpost` | text, 1 to 3 characters | objects with the symbol `\m` |
+| `storm` | dict: `kind` TS, HC or TD, `wind_speed`, `gust` m/s, `pressure` hPa, `radii` km by wind | storms |
 | `mic_e_message` | text, "M0: Off Duty" | mic-e |
 | `weather` | dict, below | weather, object, item |
 | `weather_software` | text, the program's letter and two to four of the station's kind: `wRSW` | weather, where sent |
-| `telemetry` | dict: `sequence` int, text or None, `values` list of numbers or None, `bits` text, first is B1 | telemetry, comments |
+| `telemetry` | dict: `sequence` int, text, None; `values` list of numbers or None; `bits` text, B1 first | where sent |
 | `addressee`, `text`, `id` | text; a message without one has `id` "" | message |
 | `query` | text, of a directed query: `APRSD` for the text `?APRSD` | message |
 | `addressee`, `id` | text | ack, reject |

@@ -10,10 +10,12 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from transports.codecs.aprs.packet import Fields
+    from transports.codecs.aprs.packet import Origins, Reading
 
 CHANNELS = 5
+LOOSE = "lenient: not three digits for each of five channels and eight bits"
 
+_STRICT = re.compile(r"T#(?:[0-9]{3}|MIC),?(?:[0-9]{3},){5}[01]{8}")
 _REPORT = re.compile(r"T#([0-9A-Za-z]{1,6}?),?((?<=[,C]).*)", re.DOTALL)
 _INTEGER = re.compile(r"[0-9]{1,6}")
 # Version 1.2 permits decimals and signs, and any number of digits within reason.
@@ -21,8 +23,8 @@ _VALUE = re.compile(r" *(?:(-?[0-9]{1,9}(?:\.[0-9]{0,9})?|-?\.[0-9]{1,9}))? *")
 _BITS = re.compile(r"([01]{1,8})(.*)", re.DOTALL)
 
 
-def parse_telemetry(text: str) -> tuple[str, Fields] | str:
-    """Read an info field that begins with `T#`. Gives format and fields, or the reason why not.
+def parse_telemetry(text: str, origins: Origins) -> Reading:
+    """Read an info field that begins with `T#`.
 
     Fewer than five channels are as good as five; an empty channel is None. The first word that is no value ends the
     report, and is the comment.
@@ -36,6 +38,8 @@ def parse_telemetry(text: str) -> tuple[str, Fields] | str:
         return f"telemetry: expected at least one value after the sequence number, came {found[2][:20]!r}"
     rest = ",".join(words[len(values) :])
     bits = _BITS.fullmatch(rest) if len(values) == CHANNELS else None
+    if not _STRICT.match(text):
+        origins["telemetry"] = LOOSE
     telemetry = {
         "sequence": int(sequence) if _INTEGER.fullmatch(sequence) else sequence,
         "values": values,

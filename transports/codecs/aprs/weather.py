@@ -1,7 +1,6 @@
-"""Weather data in the text of a packet, to SI-like units. Chapter 12 of the APRS reference.
+"""Weather data in the text of a packet, to SI-like units. Chapter 12 of the APRS reference, with version 1.2.
 
-aprslib takes the wind of nearly all real reports for course and speed, and stops at the first field out of order; so
-the text behind a weather station's position is read here.
+Written for pace: a weather station is every seventh packet heard, and says ten things.
 """
 
 from __future__ import annotations
@@ -9,80 +8,150 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from transports.codecs.aprs.units import FOOT, HUNDREDTH_INCH, INCH, MPH, celsius
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from transports.codecs.aprs.packet import Fields
+    from transports.codecs.aprs.packet import Fields, Origins, Reading
 
-MPH = 0.44704  # m/s
-HUNDREDTH_INCH = 0.254  # mm
-INCH = 25.4  # mm
-ABSOLUTE_ZERO = -273.15  # °C; some stations send t-555 for a broken sensor
+ABSOLUTE_ZERO = -459  # °F; some stations send t-555 for a broken sensor
 FULL_HUMIDITY = 100  # %, sent as 00
+DARK = 1000  # W/m², which a small l adds
+MIN_PRESSURE, MAX_PRESSURE = 3000, 12_000  # tenths of hPa: the top of Everest, and more than was ever measured
+NORTH = 360  # degrees
+MAX_DIGITS = 3  # of rain, gusts, light and snow; what more means is anybody's guess, and a guess may be a flood
+SHORT = "lenient: fewer or more digits than the standard has"
 
-_UNKNOWN = r"[ .\-]"  # a digit that the station does not know
-_WIND = re.compile(rf"_?((?:[0-9]|{_UNKNOWN}){{3}})/((?:[0-9]|{_UNKNOWN}){{3}})")
-_WIND_LETTERS = re.compile(rf"c((?:[0-9]|{_UNKNOWN}){{3}})s((?:[0-9]|{_UNKNOWN}){{3}})")
+_WIND = re.compile(r"_?(?:c?([0-9]{3}|[0-9 .\-]{3})[/s]|s(?=[0-9]{3}[gt]))([0-9]{3}|[0-9 .\-]{3})")
+# Each field and how many digits it has; one that the station does not know has dots, blanks or dashes.
 _FIELD = re.compile(
-    rf"([grpPlLs#])([0-9]{{1,3}}|[0-9]?\.[0-9]{{1,2}}|{_UNKNOWN}{{3}})"
-    rf"|(t)(-?[0-9]{{1,3}}|{_UNKNOWN}{{3}})"
-    rf"|(h)([0-9]{{1,3}}|{_UNKNOWN}{{2,3}})"
-    rf"|(b)([0-9]{{4,5}}|{_UNKNOWN}{{4,5}})"
+    r"([grpPlLs#])([0-9]{1,3}(?![0-9.])|[0-9]{4,5}|[0-9]?\.[0-9]{1,2}|\.{3,5}|[0-9 .\-]{3})"
+    r"|(t)(-?[0-9]{1,3}|[ .\-]{1,3}[0-9]{0,2})"
+    r"|(h)([0-9]{1,3}|[ .\-]{1,3})"
+    r"|(b)([0-9]{4,5}|[ .\-]{1,5})"
+    r"|(V)([0-9]{3})|(F)(-?[0-9]{3,4})|(X)([0-9]{3})"
+    r"|(v)([+-]?[0-9]{1,3})"  # heard of several programs, documented by none
+    r"|()([. ]{1,5})(?=[grpPlLsthb][0-9.])"  # dots that lost their letter
 )
-_NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+")
+_SOFTWARE = re.compile(r"[A-Za-z0-9\-_]{3,5}")
+_MONTH_TO_MINUTE = re.compile(r"_([0-9]{8})")
 
-_READERS: dict[str, tuple[str, Callable[[float], float]]] = {
-    "g": ("gust", lambda mph: mph * MPH),
-    "t": ("temperature", lambda fahrenheit: (fahrenheit - 32) / 1.8),
-    "r": ("rain_1h", lambda hundredths: hundredths * HUNDREDTH_INCH),
-    "p": ("rain_24h", lambda hundredths: hundredths * HUNDREDTH_INCH),
-    "P": ("rain_since_midnight", lambda hundredths: hundredths * HUNDREDTH_INCH),
-    "h": ("humidity", lambda percent: percent or FULL_HUMIDITY),
-    "b": ("pressure", lambda tenths: tenths / 10),
-    "l": ("luminosity", lambda watts: watts + 1000),
-    "L": ("luminosity", lambda watts: watts),
-    "s": ("snow_24h", lambda inches: inches * INCH),
+_NAMES: dict[str, tuple[str, int]] = {  # field and its digits in the standard
+    "": ("", 0),
+    "v": ("", 0),
+    "g": ("gust", 3),
+    "t": ("temperature", 3),
+    "r": ("rain_1h", 3),
+    "p": ("rain_24h", 3),
+    "P": ("rain_since_midnight", 3),
+    "h": ("humidity", 2),
+    "b": ("pressure", 5),
+    "l": ("luminosity", 3),
+    "L": ("luminosity", 3),
+    "s": ("snow_24h", 3),
+    "#": ("rain_counter", 3),
+    "V": ("battery", 3),
+    "F": ("water_level", 4),
+    "X": ("radiation", 3),
 }
-_POSSIBLE: dict[str, Callable[[float], bool]] = {
-    "temperature": lambda celsius: celsius >= ABSOLUTE_ZERO,
-    "humidity": lambda percent: percent <= FULL_HUMIDITY,
-    "pressure": lambda hectopascal: hectopascal > 0,
+
+
+def _rain(digits: str) -> float | None:
+    return round(float(digits) * HUNDREDTH_INCH, 2) if len(digits) <= MAX_DIGITS else None
+
+
+def _temperature(digits: str) -> float | None:
+    degrees = int(digits)
+    return celsius(degrees) if degrees > ABSOLUTE_ZERO else None
+
+
+def _humidity(digits: str) -> int | None:
+    percent = int(digits) or FULL_HUMIDITY
+    return percent if percent <= FULL_HUMIDITY else None
+
+
+def _pressure(digits: str) -> float | None:
+    tenths = int(digits)
+    return tenths / 10 if MIN_PRESSURE <= tenths <= MAX_PRESSURE else None
+
+
+_READERS: dict[str, Callable[[str], float | None]] = {
+    "": lambda _: None,
+    "v": lambda _: None,
+    "g": lambda mph: round(float(mph) * MPH, 2) if len(mph) <= MAX_DIGITS else None,
+    "t": _temperature,
+    "r": _rain,
+    "p": _rain,
+    "P": _rain,
+    "h": _humidity,
+    "b": _pressure,
+    "l": lambda watts: int(watts) + DARK if len(watts) <= MAX_DIGITS else None,
+    "L": lambda watts: int(watts) if len(watts) <= MAX_DIGITS else None,
+    "s": lambda inches: round(float(inches) * INCH, 1) if len(inches) <= MAX_DIGITS else None,
+    "#": int,
+    "V": lambda tenths: int(tenths) / 10,
+    "F": lambda tenths: round(int(tenths) / 10 * FOOT, 2),
+    "X": lambda code: float(int(code[:2]) * 10 ** int(code[2])),
 }
 
 
-def parse_weather(text: str) -> tuple[Fields, str]:
-    """Read weather from the head of a text: wind first, then fields in any order. Gives the weather and the rest.
+def read_weather(text: str, at: int, fields: Fields, origins: Origins) -> int:
+    """Read weather from this index: wind first, then fields in any order. Gives the index behind it.
 
-    Fields sent as dots, blanks or dashes are unknown and left out, and so are those that cannot be: below absolute
-    zero, over 100 %, no air. The wind is in mph whatever the form, as all software sends it and other parsers take it.
+    Puts `weather` into the fields if there is more than wind, which alone may as well be a course and a speed.
+    What was sent as dots, blanks or dashes is unknown and left out, and so is what cannot be: below absolute zero, over
+    100 %, no air. The wind is in mph whatever the form, as all software sends it and other parsers take it.
     """
     weather: Fields = {}
-    at = 0
-    wind = _WIND.match(text) or _WIND_LETTERS.match(text)
+    began = at
+    wind = _WIND.match(text, at)
     if wind:
         at = wind.end()
-        weather |= _parse_wind(wind[1], wind[2])
     while found := _FIELD.match(text, at):
         at = found.end()
-        letter, value = (group for group in found.groups() if group is not None)
-        weather |= _parse_field(letter, value)
-    return weather, text[at:].strip()
+        index = found.lastindex or 0
+        letter, digits = found[index - 1], found[index]
+        name, size = _NAMES[letter]
+        try:
+            value = _READERS[letter](digits)
+        except ValueError:
+            continue  # unknown to the station
+        if value is not None:
+            weather[name] = value
+            if len(digits) != size:
+                origins[f"weather.{name}"] = SHORT
+    if not weather:
+        return began
+    if wind:
+        _read_wind(wind[1], wind[2], weather)
+    fields["weather"] = weather
+    return at
 
 
-def _parse_wind(direction: str, speed: str) -> Fields:
-    wind: Fields = {}
-    if direction.isdecimal():
-        wind["wind_direction"] = int(direction)
+def _read_wind(direction: str | None, speed: str, weather: Fields) -> None:
+    if direction and direction.isdecimal() and (degrees := int(direction)) <= NORTH:
+        weather["wind_direction"] = degrees
     if speed.isdecimal():
-        wind["wind_speed"] = round(int(speed) * MPH, 2)
-    return wind
+        weather["wind_speed"] = round(int(speed) * MPH, 2)
 
 
-def _parse_field(letter: str, value: str) -> Fields:
-    """One field; empty for an unknown or impossible value, and for the raw rain counter, which has no unit."""
-    if letter not in _READERS or not _NUMBER.fullmatch(value):
-        return {}
-    name, read = _READERS[letter]
-    number = round(read(float(value)), 2)
-    possible = _POSSIBLE.get(name)
-    return {} if possible is not None and not possible(number) else {name: number}
+def read_weather_comment(rest: str, fields: Fields) -> str:
+    """Keep the mark of program and station that may stand behind weather; give what else stands there."""
+    rest = rest.strip()
+    if _SOFTWARE.fullmatch(rest):
+        fields["weather_software"] = rest
+        return ""
+    return rest
+
+
+def parse_positionless_weather(text: str, origins: Origins) -> Reading:
+    """Read `_MMDDHHMMc…s…g…t…`: weather from a station whose position came before."""
+    fields: Fields = {}
+    found = _MONTH_TO_MINUTE.match(text)
+    at = read_weather(text, found.end(), fields, origins) if found else 0
+    if found is None or "weather" not in fields:
+        return f"weather: expected '_', eight digits of time and data, came {text[:20]!r}"
+    fields["timestamp"] = found[1]
+    fields["comment"] = read_weather_comment(text[at:], fields)
+    return "weather", fields
