@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge.asgi import App, Event, Receive, Scope, Send
+from edge.drops import DropLog
 from edge.errors import EdgeError, LinkLost
 from edge.mailbox import DRAIN, Mailbox
 from edge.spec import CloseCode
@@ -84,11 +85,13 @@ class FanOut:
         self._records: dict[object, _Record] = {}
         self._lingering: list[asyncio.Task[None]] = []
         self._connection: tuple[Scope, Send] | None = None
+        self._drops = DropLog(logger, "a device")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, to its end."""
         ending: Event = {"code": int(CloseCode.RESTART)}
         self._connection = (scope, send)
+        self._drops.dropper = scope.get("device", "") or "a device"
         try:
             for leg in self.legs:
                 self._start(leg, scope, send)
@@ -150,7 +153,9 @@ class FanOut:
     async def _deliver(self, event: Event) -> None:
         late = [run for run in self._runs.values() if run.takes(event) and not run.mailbox.offer(dict(event))]
         if late:
-            await asyncio.gather(*(run.mailbox.put(dict(event)) for run in late))
+            taken = await asyncio.gather(*(run.mailbox.put(dict(event)) for run in late))
+            for run in [run for run, was_taken in zip(late, taken, strict=True) if not was_taken]:
+                self._drops.count(1, run.leg.consumer)
 
     async def _finish(self, scope: Scope, ending: Event) -> None:
         """Tell every leg goodbye and wait for it; who is still busy then lingers."""

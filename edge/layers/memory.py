@@ -10,17 +10,20 @@ is paced by its readers, and one sleeping member costs it a quarter of a second 
 
 import asyncio
 import itertools
+import logging
 import secrets
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from edge.drops import DropLog
 from edge.exceptions import ChannelFull
 from edge.layers.base import BaseChannelLayer, Message, Receipt, require_message
-from edge.layers.drops import DropLog
 from edge.layers.sync import settle
 from edge.mailbox import LAYER, LAYER_CAPACITY, Mailbox
+
+logger = logging.getLogger("edge.layers")
 
 MAX_CHANNELS = 10_000  # channels with messages and neither a mailbox nor a receiver; the oldest is forgotten beyond
 
@@ -57,7 +60,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         self._watched_by: dict[str, set[str]] = {}
         self._mailboxes: dict[str, Mailbox] = {}
         self._queues: dict[str, _Queue] = {}
-        self._drops = DropLog()
+        self._drops = DropLog(logger, "the channel layer")
 
     @property
     def dropped(self) -> int:

@@ -203,7 +203,7 @@ async def test_even_an_exit_stays_in_its_leg(how):
         assert type(how).__name__ in connection.text()
 
 
-async def test_a_sleeping_async_leg_delays_nobody_and_its_memory_is_bounded():
+async def test_a_sleeping_async_leg_delays_nobody_and_its_memory_is_bounded(caplog):
     asleep, well = App(lambda *_: asyncio.sleep(60)), App()
     async with Connection(leg("asleep", asleep), leg("well", well)) as connection:
         for number in range(TRANSPORT_CAPACITY + 200):
@@ -214,6 +214,9 @@ async def test_a_sleeping_async_leg_delays_nobody_and_its_memory_is_bounded():
         assert asleep_status.dropped >= 199
         assert asleep_status.text.startswith(f"too slow: {asleep_status.waiting} events wait, ")
         assert (well_status.dropped, well_status.text) == (0, "running")
+        told = [line for line in caplog.messages if " dropped " in line]
+        assert len(told) == 1, "said once an interval"
+        assert told[0].startswith("vhf dropped 1 messages, the last for a.asleep: ")
         began = time.monotonic()
         await connection.end()
         await connection.fan.stop()
