@@ -121,3 +121,19 @@ async def test_aprx_digipeats_what_edge_sends_over_plain_kiss_and_edge_hears_it(
     await digipeats(digipeater, supervisor, events, b"!5030.00N/01000.00E-to aprx and back")
     await digipeats(digipeater, supervisor, events, b">stuffed: \xc0 \xdb \xdb\xdc")
     assert cable.carried[0].startswith(b"\xc0\x00")  # plain data on port 0
+
+
+@pytest.mark.parametrize("checksum", ["smack", "auto"])
+async def test_frames_are_summed_both_ways_where_aprx_speaks_smack(checksum, aprx, cable, devices):
+    """Set to auto, Edge begins plain; aprx offers SMACK by an empty frame that has a sum, and is answered in kind."""
+    digipeater = await aprx("SMACK")
+    supervisor, events = await devices(wish(cable, checksum=checksum))
+    await digipeats(digipeater, supervisor, events, b">wake up")
+    assert (b"\xc0\x80\x00\x61\xdb\xdc\xc0" in cable.carried[1]) == (checksum == "auto")  # the offer
+    await digipeats(digipeater, supervisor, events, b"!5030.00N/01000.00E-summed \xc0 \xdb")
+    assert b"Received SMACK frame" in digipeater.logged("aprx")
+    for ways in cable.carried:
+        [kind] = {frame[:1] for frame in bytes(ways).split(b"\xc0") if b"summed" in frame}
+        assert kind == b"\x80"
+    (status,) = supervisor.status()
+    assert not status.counters.get("bad_checksum")

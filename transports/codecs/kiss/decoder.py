@@ -28,8 +28,9 @@ class Decoder:
     KISS idles and are not counted.
 
     `checksum` is the sum that what is sent should have. It is the dialect's, but for `Checksum.AUTO`: there nothing
-    until a good SMACK or FLEXNET frame has come, then the same, and nothing again once a plain data frame comes (the
-    TNC was reset). Plain frames are taken in any case where sums are marked; unmarked ones (XOR) must be there.
+    until a good SMACK or FLEXNET frame has come, then the same for good. Plain frames may follow: aprx offers sums by
+    one empty frame and goes on without until it is given one, and a TNC that was reset takes a sum as an offer. They
+    are taken in any case where sums are marked; unmarked ones (XOR) must be there.
     """
 
     def __init__(self, dialect: KissDialect = PLAIN, max_frame: int = MAX_FRAME) -> None:
@@ -129,6 +130,6 @@ class Decoder:
                 return body  # a plain frame of port 2 or 3, on a line that has no sums as yet
         else:
             opened, found = body, Checksum.NONE
-        if wanted is Checksum.AUTO and opened is not None:
+        if wanted is Checksum.AUTO and opened is not None and found is not Checksum.NONE:
             self.checksum = found
         return opened
