@@ -4,11 +4,12 @@
         ...  # open /tmp/tnc; hear the air; transmit
         await tnc.next_sent()
 
-Like the TNCs of its kind it is always in KISS mode, has no flow control, and forgets what a host does not fetch. Bytes
-and the pty are in ``port``, frames in ``kiss``, the world in ``air``.
+Like the TNCs of its kind it has no flow control, and forgets what a host does not fetch. It is always in KISS mode, or
+what a ``firmware`` makes of it. Bytes and the pty are in ``port``, frames in ``kiss``, the world in ``air``.
 """
 
 import asyncio
+import termios
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ from types import TracebackType
 from typing import Self
 
 from transports.simulator.air import Air
+from transports.simulator.firmware import Firmware
 from transports.simulator.kiss import PARAMETER_NAMES, RETURN, KissFrame, KissReader, encode_kiss
 from transports.simulator.packets import describe
 from transports.simulator.port import PtyPort
@@ -29,6 +31,8 @@ MAX_SENT = 1000  # frames remembered in ``sent``, and as many waiting for ``next
 MAX_PAUSE = 1.0  # seconds between two looks at the air, which may have changed its plans meanwhile
 MAX_NOISE = 24  # bytes in one burst
 FLOOD_BATCH = 64  # frames after which the loop gets a turn, however fast the host reads
+MAX_HOST_BYTES = 65_536  # remembered in ``host_bytes``; the oldest go first
+SETHW = 6
 READ_WAIT = 1.0  # seconds that a host is given to read the first half of a frame before the cable is pulled
 
 
@@ -55,12 +59,18 @@ class TncEvent:
 
 @dataclass(slots=True)
 class Counts:
-    """Frames: heard by a host, heard by none, transmitted by it; and KISS commands that make no sense to a TNC."""
+    """Frames: heard by a host, heard by none, transmitted by it; KISS commands that make no sense to a TNC; bytes."""
 
     heard: int = 0
     unheard: int = 0
     sent: int = 0
     strange: int = 0
+    garbled: int = 0  # bytes that came at another speed than the TNC's
+
+
+def garble(data: bytes) -> bytes:
+    """Return what a host reads at another speed: as many bytes, none of them right, none of them KISS."""
+    return bytes(byte ^ 0xA5 if byte ^ 0xA5 not in (0xC0, 0xDB) else 0xFF for byte in data)
 
 
 def steady_clock() -> Callable[[], float]:
@@ -86,6 +96,7 @@ class SimulatedTnc:
         clock: Callable[[], float] | None = None,
         noise: float = 0.0,
         seed: int = 0,
+        firmware: Firmware | None = None,
         on_event: Callable[[TncEvent], None] | None = None,
     ) -> None:
         self.air = air
@@ -96,6 +107,10 @@ class SimulatedTnc:
         self._noise = noise
         self._random = Random(f"{seed} noise")  # noqa: S311 a play, not a secret
         self._on_event = on_event
+        self.firmware = firmware or Firmware(speed=None)
+        self.firmware.say = self._say
+        self.firmware.clock = self._clock
+        self.host_bytes = bytearray()  # the last of what the host wrote, KISS or not
         self._port = PtyPort(Path(link), on_bytes=self._take_bytes, on_host=self._tell_host)
         self._reader = KissReader()
         self._unseen: asyncio.Queue[bytes] = asyncio.Queue(MAX_SENT)
@@ -147,7 +162,8 @@ class SimulatedTnc:
 
     def hear(self, frame: bytes, port: int = 0) -> bool:
         """Receive an AX.25 frame (no checksum) from the air and pass it to the host. False if no host is there."""
-        there = self.hear_bytes(self._burst() + encode_kiss(frame, port=port))
+        shown = self.firmware.hear(frame)
+        there = self.hear_bytes(self._burst() + (encode_kiss(frame, port=port) if shown is None else shown))
         self.counts.heard += there
         self.counts.unheard += not there
         self._tell_frame(What.HEARD if there else What.UNHEARD, frame)
@@ -155,7 +171,7 @@ class SimulatedTnc:
 
     def hear_bytes(self, raw: bytes) -> bool:
         """Write any bytes to the host: half frames, noise, boot messages. False if no host is there."""
-        return self._port.put(raw)
+        return self._port.put(raw if self._at_my_speed() else garble(raw))
 
     async def flood(self, frames: Iterable[bytes]) -> int:
         """Pass frames to the host as fast as it reads, losing none; give their number once the last is written.
@@ -210,13 +226,29 @@ class SimulatedTnc:
             await asyncio.sleep(min(max(air.next_due(now) - now, 0), MAX_PAUSE))
 
     def _take_bytes(self, data: bytes) -> None:
-        for frame in self._reader.feed(data):
+        self.host_bytes += data
+        del self.host_bytes[:-MAX_HOST_BYTES]
+        if not self._at_my_speed():
+            self.counts.garbled += len(data)
+            return
+        for frame in self._reader.feed(self.firmware.take(data)):
             self._take_frame(frame)
+
+    def _at_my_speed(self) -> bool:
+        """Tell whether the host has set the TNC's own speed."""
+        wanted = self.firmware.speed
+        return wanted is None or self.speed == getattr(termios, f"B{wanted}")
+
+    def _say(self, text: bytes) -> None:
+        self.hear_bytes(text)
 
     def _take_frame(self, frame: KissFrame) -> None:
         name = PARAMETER_NAMES.get(frame.command)
         if frame.kind == RETURN:
-            self._tell(What.PARAMETER, "return from KISS, ignored: this TNC knows nothing else")
+            self.firmware.leave()
+            self._tell(What.PARAMETER, "return from KISS" + (", ignored" if self.firmware.kiss else ""))
+        elif frame.command == SETHW and (answer := self.firmware.answers.get(frame.data)):
+            self.hear_bytes(encode_kiss(answer, port=frame.port, command=SETHW))
         elif name:
             self.parameters[frame.port, name] = frame.data
             self._tell(What.PARAMETER, f"{name} of port {frame.port}: {frame.data.hex(' ')}")
@@ -226,6 +258,8 @@ class SimulatedTnc:
             self._transmit(frame.data)
 
     def _transmit(self, frame: bytes) -> None:
+        if not self.firmware.may_transmit():
+            return
         self.counts.sent += 1
         self.sent.append(frame)
         if self._unseen.full():
@@ -241,6 +275,8 @@ class SimulatedTnc:
         return self._random.randbytes(self._random.randint(1, MAX_NOISE))
 
     def _tell_host(self, there: bool) -> None:  # noqa: FBT001 the port's callback
+        if there:
+            self.firmware.opened()
         self._tell(What.OPENED if there else What.CLOSED, self.device)
 
     def _tell_frame(self, what: What, frame: bytes) -> None:
