@@ -115,6 +115,8 @@ def _option_complaints(device: DeviceWish, kind: registry.Kind) -> Iterator[tupl
     except ConfigError as error:
         yield "options", str(error)
         return
+    for problem in kind.problems(options):
+        yield "options", problem
     callsign = getattr(options, "callsign", None)
     if callsign and (problem := callsign_problem(callsign)):
         yield "options", f"callsign: {problem}"

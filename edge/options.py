@@ -10,7 +10,7 @@ JSON column, a TOML table) to an instance; behind it everything is trusted.
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast, get_type_hints
 
@@ -41,6 +41,8 @@ class OptionField:
 
     def problem(self, value: object) -> str:
         """Say what is wrong with an already converted value, or nothing."""
+        if self.is_automatic(value):
+            return ""
         if self.choices and value not in dict(self.choices):
             return f"expected one of {', '.join(dict(self.choices))}; got {self.shown(value)}"
         size = len(value) if isinstance(value, str) else value
@@ -50,6 +52,11 @@ class OptionField:
         if isinstance(size, int | float) and self.maximum is not None and size > self.maximum:
             return f"expected at most {_plain(self.maximum)}{unit}; got {self.shown(size)}"
         return ""
+
+    def is_automatic(self, value: object) -> bool:
+        """Tell whether a value is a default below the least, which stands for one that is found elsewhere."""
+        number = not isinstance(value, str | bool) and isinstance(value, int | float)
+        return number and value == self.default and self.minimum is not None and float(self.default) < self.minimum
 
     def shown(self, value: object) -> str:
         """Write a value for a message: never a secret, and not more of it than a line holds."""
@@ -70,10 +77,13 @@ def option(  # noqa: PLR0913  (the facets of one option; all but the default by 
     unit: str = "",
     minimum: float | None = None,
     maximum: float | None = None,
-    choices: tuple[tuple[str, str], ...] = (),
+    choices: tuple[tuple[str, str], ...] | Callable[[], tuple[tuple[str, str], ...]] = (),
     secret: bool = False,
 ) -> Any:
     """Declare one field of an options dataclass, with what a person must be told about it.
+
+    ``choices`` that are data are given by a function, which is asked each time that the options are described. A number
+    whose default is below its minimum is automatic where nothing is given: what uses it finds the value elsewhere.
 
     The result is Any for the same reason as that of `dataclasses.field`: it stands where the field's own type is
     declared.
@@ -103,7 +113,10 @@ def _describe_field(options_type: type[Any], field: "dataclasses.Field[Any]", ty
             f"got {getattr(type_, '__name__', type_)}"
         )
     default = cast("Plain", field.default)  # option() asks for one
-    return OptionField(name=field.name, type=type_, default=default, **field.metadata["edge"])
+    facets = dict(field.metadata["edge"])
+    if callable(facets["choices"]):
+        facets["choices"] = facets["choices"]()
+    return OptionField(name=field.name, type=type_, default=default, **facets)
 
 
 def parse_options(options_type: type[T], values: Mapping[str, object], *, where: str) -> T:

@@ -69,11 +69,17 @@ class Kind:
     options: str  # import string of the options dataclass
     builder: str  # import string of (Device) -> Server
     radio: bool  # what is sent goes on the air: the gate guards it
+    check: str = ""  # import string of (options) -> Iterable[str]: what no single option shows
+    check_data: str = ""  # import string of () -> Iterable[str]: what is wrong with the data that the kind reads
 
     def options_type(self) -> type[Any]:
         """Import the options dataclass."""
         found: type[Any] = import_string(self.options)
         return found
+
+    def problems(self, options: Any) -> tuple[str, ...]:
+        """Say what is wrong with options that are each right by themselves; each as "option: words"."""
+        return tuple(import_string(self.check)(options)) if self.check else ()
 
     def build(self, device: Device) -> Server:
         """Import the builder and build a server. Raises ConfigError where the device cannot work."""
@@ -107,6 +113,12 @@ def kind(name: str) -> Kind:
         return kinds()[name]
     except KeyError:
         raise ConfigError(f"unknown kind {name!r}; installed are {', '.join(kinds()) or 'none'}") from None
+
+
+def data_problems() -> tuple[str, ...]:
+    """Say what is wrong with the data of all kinds, such as profiles of TNCs, each once; ``edge check`` asks."""
+    checks = dict.fromkeys(kind.check_data for kind in kinds().values() if kind.check_data)
+    return tuple(dict.fromkeys(problem for check in checks for problem in import_string(check)()))
 
 
 @cache

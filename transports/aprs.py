@@ -9,7 +9,8 @@ from transports.ax25 import Ax25Session
 from transports.codecs import aprs
 from transports.options import TO_CALL, AprsOptions
 from transports.stream import StreamServer
-from transports.tnc import Setup, setup_of
+from transports.tnc import Setup
+from transports.tnc_profile import build_tnc
 
 UI, NO_LAYER_3 = 0x03, 0xF0  # control and PID of an APRS packet (APRS 1.0.1, chapter 3)
 
@@ -17,8 +18,7 @@ UI, NO_LAYER_3 = 0x03, 0xF0  # control and PID of an APRS packet (APRS 1.0.1, ch
 def build(device: Device) -> StreamServer:
     """Build the server of an APRS feed."""
     options: AprsOptions = device.options
-    setup = setup_of(options)
-    return StreamServer(device, lambda: AprsSession(options.callsign, options.path, setup), baud=options.baud)
+    return build_tnc(device, lambda setup: AprsSession(options.callsign, options.path, setup))
 
 
 class AprsSession:

@@ -12,7 +12,8 @@ from edge.registry import Device
 from transports.codecs import ax25, kiss
 from transports.session import Clock
 from transports.stream import StreamServer
-from transports.tnc import Setup, Tnc, setup_of
+from transports.tnc import Setup, Tnc
+from transports.tnc_profile import build_tnc
 
 COMMAND = 0x0F  # the low nibble of a KISS frame's type byte; 0 is data
 
@@ -20,8 +21,7 @@ COMMAND = 0x0F  # the low nibble of a KISS frame's type byte; 0 is data
 def build(device: Device) -> StreamServer:
     """Build the server of a TNC."""
     options = device.options  # `transports.options.Ax25Options`, as the catalog says
-    setup = setup_of(options)
-    return StreamServer(device, lambda: Ax25Session(options.callsign, options.air_baud, setup), baud=options.baud)
+    return build_tnc(device, lambda setup: Ax25Session(options.callsign, options.air_baud, setup))
 
 
 class Ax25Session:

@@ -27,6 +27,8 @@ AX25 = Kind(
     options="transports.options:Ax25Options",
     builder="transports.ax25:build",
     radio=True,
+    check="transports.tnc_profile:option_problems",
+    check_data="transports.profiles:problems",
 )
 
 APRS = Kind(
@@ -39,6 +41,8 @@ APRS = Kind(
     options="transports.options:AprsOptions",
     builder="transports.aprs:build",
     radio=True,
+    check="transports.tnc_profile:option_problems",
+    check_data="transports.profiles:problems",
 )
 
 MQTT = Kind(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from edge.options import option
+from transports import profiles
 
 TO_CALL = "APZEDG"  # APZxxx is for software that is not registered yet (aprs.org, tocalls)
 
@@ -37,10 +38,21 @@ class Ax25Options:
         help="Your own, with SSID if you like: QQ1ABC-10. Needed to transmit.",
         maximum=9,
     )
+    profile: str = option(
+        profiles.GENERIC,
+        label="Profile",
+        help="What TNC it is: how fast it talks, how it likes its frames, how it gets into KISS mode.",
+        choices=profiles.choices,
+    )
+    enter_kiss: bool = option(
+        False,
+        label="Bring it into KISS mode",
+        help="And out of it again, as the profile says. Off, the TNC is sent nothing but what is transmitted.",
+    )
     baud: int = option(
-        9600,
+        0,
         label="Baud rate",
-        help="Between this box and the TNC. Ignored over TCP.",
+        help="Between this box and the TNC; if it is not given, as the profile says. Ignored over TCP.",
         unit="Bd",
         minimum=300,
         maximum=4_000_000,

@@ -11,6 +11,7 @@ from django.core import checks
 from django.db import DatabaseError
 
 from django_site.devices.models import Device, Route
+from edge import registry
 from edge.desired import Problem, device_problems, route_problems
 
 TAG = "edge"
@@ -24,6 +25,8 @@ NUMBERS = {
     "consumer": 7,
 }
 ROUTE_OPTIONS = 8
+DATA = 9
+DATA_HINT = "docs/profiles.md says what such a file may hold."
 HINT = "Change {what} in the admin under Devices, or turn it off there."
 
 
@@ -40,6 +43,15 @@ def check_wishes(
         return [*_device_messages(), *_route_messages()]
     except DatabaseError:
         return []  # the tables are not there yet; ``migrate`` makes them, and runs the checks before it does
+
+
+@checks.register(TAG)
+def check_data(
+    app_configs: Sequence[AppConfig] | None,  # noqa: ARG001  (Django's signature)
+    **_more: Any,
+) -> list[checks.CheckMessage]:
+    """List what is wrong with the data that kinds read, such as the profiles of TNCs: a device may ask for it any day."""
+    return [checks.Error(problem, hint=DATA_HINT, id=f"edge.E{DATA:03}") for problem in registry.data_problems()]
 
 
 def _device_messages() -> Iterator[checks.CheckMessage]:

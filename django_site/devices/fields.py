@@ -34,7 +34,7 @@ def form_field(option: OptionField, value: Any) -> forms.Field:
         required=False,
         label=_label(option),
         help_text=help_text(option),
-        initial=None if option.secret else value,
+        initial=None if option.secret or option.is_automatic(value) else value,
         validators=[Bounds(option)],
         **_facets(option),
     )
@@ -113,6 +113,8 @@ def _bounds(option: OptionField) -> str:
 def _default(option: OptionField) -> str:
     if option.type not in (int, float) or option.choices:
         return ""
+    if option.is_automatic(option.default):
+        return "Empty: automatic."
     return f"Default {_grouped(float(option.default))}."
 
 

@@ -17,8 +17,8 @@ RETURN = b"\xc0\xff\xc0"
 class Firmware:
     """A TNC that is always in KISS mode: it knows nothing else, and says nothing. All others are made from it.
 
-    `speed` is what its line is set to, in baud; None takes any (USB, Bluetooth). `gap` is how long after a frame from the
-    host it is deaf, in seconds. `boot` is how long it starts after the port was opened, deaf as well.
+    `speed` is what its line is set to, in baud; None takes any (USB, Bluetooth). `gap` is how long after a frame from
+    the host it is deaf, in seconds. `boot` is how long it starts after the port was opened, deaf as well.
     """
 
     speed: int | None = 9600
@@ -59,6 +59,9 @@ class Firmware:
 
     def leave(self) -> None:
         """Take the KISS command to leave; this one knows nothing else."""
+
+    def was_left(self, *, kiss: bool = False, converse: bool = False) -> None:  # noqa: ARG002  (for those that can)
+        """Be as another program left it, or as it is after the power went (neither)."""
 
 
 @dataclass(slots=True)
@@ -134,10 +137,15 @@ class CommandFirmware(Firmware):
         """Ask for a command."""
         self.say(b"cmd:")
 
+    def was_left(self, *, kiss: bool = False, converse: bool = False) -> None:
+        """Be in KISS mode, in converse mode, or at the prompt."""
+        self.kiss = self.armed = kiss
+        self.converse = converse
+        self.line.clear()
+
     def leave(self) -> None:
         """Go back to the prompt."""
-        self.kiss = self.armed = self.converse = False
-        self.line.clear()
+        self.was_left()
         self.say(self.banner)
         self.prompt()
 
@@ -146,8 +154,8 @@ class CommandFirmware(Firmware):
 class KenwoodFirmware(CommandFirmware):
     """A radio with a TNC behind its command port, which ``packet`` turns on.
 
-    In packet mode it looks for a terminal command (``TC`` and a number, with a return) in all that the host writes, KISS
-    or not, and leaves packet mode for it. The TNC then forgets everything. The escape DB 43 hides a C.
+    In packet mode it looks for a terminal command (``TC`` and a number, with a return) in all that the host writes,
+    KISS or not, and leaves packet mode for it. The TNC then forgets everything. The escape DB 43 hides a C.
     """
 
     packet: bytes = b"TNC 2"
@@ -162,8 +170,9 @@ class KenwoodFirmware(CommandFirmware):
         kiss = bytearray()
         for byte in data:
             if self.in_packet and self.is_terminal_command(byte):
-                self.on = self.released = self.kiss = self.armed = False
+                self.was_left()
                 kiss.clear()
+                self.say(self.tail)
             elif self.kiss:
                 kiss.append(byte)
             else:
@@ -210,6 +219,11 @@ class KenwoodFirmware(CommandFirmware):
         """Show nothing while the port is the radio's."""
         return CommandFirmware.hear(self, frame) if self.in_packet else b""
 
+    def was_left(self, *, kiss: bool = False, converse: bool = False) -> None:
+        """Be in KISS mode, at the TNC's prompt in converse mode, or an ordinary radio."""
+        CommandFirmware.was_left(self, kiss=kiss, converse=converse)
+        self.on = self.released = kiss or converse
+
     def leave(self) -> None:
         """Ignore it: only a terminal command leads out."""
 
@@ -248,9 +262,14 @@ class Wa8dedFirmware(Firmware):
         else:
             self.say(b"* INVALID COMMAND: " + line[1:] + b" *\r\n")
 
+    def was_left(self, *, kiss: bool = False, converse: bool = False) -> None:  # noqa: ARG002  (it has no such mode)
+        """Be in KISS mode, or take commands."""
+        self.kiss = kiss
+        self.line.clear()
+
     def leave(self) -> None:
         """Go back to commands."""
-        self.kiss = False
+        self.was_left()
 
 
 def _kantronics() -> Firmware:
