@@ -39,12 +39,13 @@ from edge.testing import ConversationCommunicator, FeedCommunicator, WebsocketCo
 from transports import kiss_server, links, mqtt, mqtt_wire, web
 from transports.aprs import AprsSession
 from transports.ax25 import Ax25Session
+from transports.entry import Entering, Pacing
 from transports.options import MqttOptions
 from transports.serial import SerialSession
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob("firmware_configs/**/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("firmware_configs/**/*.md")])
 BLOCK = re.compile(r"^```python( run)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
@@ -102,7 +103,9 @@ def bounds(field):
 
 
 def default(field):
-    return {"": "empty", True: "true", False: "false"}.get(field.default, f"`{field.default}`")
+    if isinstance(field.default, bool):
+        return str(field.default).lower()
+    return f"`{field.default}`" if field.default != "" else "empty"
 
 
 def assert_documented(fields, text):
@@ -151,7 +154,8 @@ def test_the_close_codes_are_documented():
 def test_each_state_and_each_counter_is_documented():
     text = text_of("docs/devices.md")
     assert all(f"`{state.value}`" in cells(text) for state in State)
-    sessions = (SerialSession("line"), Ax25Session(), AprsSession())
+    paced = Pacing(SerialSession("line"), 1.0)
+    sessions = (Entering(paced, None, None), Ax25Session(), AprsSession())
     counted = {name for session in sessions for name in session.counters()}
     device = registry.Device(name="broker", link="mqtt://localhost", options=MqttOptions(), state={})
     counted |= mqtt.build(device).counters().keys()

@@ -50,7 +50,7 @@ def check_data(
     app_configs: Sequence[AppConfig] | None,  # noqa: ARG001  (Django's signature)
     **_more: Any,
 ) -> list[checks.CheckMessage]:
-    """List what is wrong with the data that kinds read, such as the profiles of TNCs: a device may ask for it any day."""
+    """List what is wrong with the data that kinds read, such as the profiles of TNCs."""
     return [checks.Error(problem, hint=DATA_HINT, id=f"edge.E{DATA:03}") for problem in registry.data_problems()]
 
 

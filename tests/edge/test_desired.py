@@ -134,7 +134,7 @@ def test_two_devices_of_one_name_are_told():
     [
         ({"baud": 1}, "baud: expected at least 300 Bd; got 1"),
         ({"baud": "fast"}, "baud: expected a whole number; got 'fast'"),
-        ({"speed": 9600}, "unknown option 'speed'; known are callsign, baud"),
+        ({"speed": 9600}, "unknown option 'speed'; known are callsign, profile, enter_kiss, baud"),
         ({"callsign": "qq1abc"}, "callsign: expected a callsign such as QQ1ABC"),
         ({"callsign": "N0CALL"}, "callsign: N0CALL is a placeholder"),
         (["baud"], "expected options by name; got"),

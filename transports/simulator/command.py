@@ -12,6 +12,7 @@ from dataclasses import asdict
 from itertools import cycle, islice
 
 from transports.simulator.air import Air
+from transports.simulator.firmware import FAMILIES
 from transports.simulator.tnc import SimulatedTnc, TncEvent
 
 MAX_STORY = 20_000  # different frames of a flood, half a second's making; a longer flood tells them again
@@ -22,6 +23,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="edge simulate", description="A simulated TNC on a pty, and its air.")
     add = parser.add_argument
     add("--link", default="/tmp/edge-tnc", help="symlink to make for the port (default: %(default)s)")  # noqa: S108
+    add(
+        "--family",
+        choices=FAMILIES,
+        default="kiss",
+        help="which TNC it is, by its profile's name (default: %(default)s)",
+    )
     add("--seed", type=int, default=1, help="the same seed tells the same story (default: %(default)s)")
     add("--rate", type=_rate, default=40.0, help="beacons heard per minute, on average (default: %(default)s)")
     add("--talk-to", default="QQ1EDG", metavar="CALL", help="whom stations send messages; '' for nobody")
@@ -56,6 +63,7 @@ async def _simulate(options: argparse.Namespace) -> None:
         None if options.flood else _air(options),
         noise=options.noise,
         seed=options.seed,
+        firmware=FAMILIES[options.family](),
         on_event=report.event if options.verbose else None,
     )
     async with tnc:

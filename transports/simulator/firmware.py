@@ -60,7 +60,7 @@ class Firmware:
     def leave(self) -> None:
         """Take the KISS command to leave; this one knows nothing else."""
 
-    def was_left(self, *, kiss: bool = False, converse: bool = False) -> None:  # noqa: ARG002  (for those that can)
+    def was_left(self, *, kiss: bool = False, converse: bool = False) -> None:
         """Be as another program left it, or as it is after the power went (neither)."""
 
 
@@ -279,7 +279,7 @@ def _kantronics() -> Firmware:
 
 # By the name of the profile.
 FAMILIES: dict[str, Callable[[], Firmware]] = {
-    "kiss": Firmware,
+    "kiss": lambda: Firmware(speed=None),
     "tnc2": CommandFirmware,
     "kantronics": _kantronics,
     "tnc-x": Firmware,
