@@ -6,12 +6,12 @@ import pytest
 
 from edge.errors import ConfigError
 from transports import profiles
-from transports.codecs.kiss import Checksum
+from transports.codecs.kiss import PLAIN, Checksum, KissDialect
 from transports.options import Ax25Options
 from transports.profiles import Profile, load, parse
 from transports.recognise import PortFacts, recognise
 from transports.simulator.firmware import FAMILIES
-from transports.tnc_profile import baud_of, option_problems
+from transports.tnc_profile import baud_of, dialect_of, option_problems
 
 NEEDED = {
     *("kiss", "tnc2", "kantronics", "tnc-x", "tnc-pi", "ninotnc", "mobilinkd", "kenwood-d7", "kenwood-d710"),
@@ -196,9 +196,10 @@ def test_a_folder_of_too_many_is_read_up_to_its_bound(own):
 
 
 def test_the_speed_is_the_persons_else_the_profiles():
-    assert baud_of(Ax25Options()) == 9600
-    assert baud_of(Ax25Options(profile="tnc-pi")) == 19200
-    assert baud_of(Ax25Options(profile="tnc-pi", baud=1200)) == 1200
+    pi = load().get("tnc-pi")
+    assert baud_of(Ax25Options(), load().get("kiss")) == 9600
+    assert baud_of(Ax25Options(profile="tnc-pi"), pi) == 19200
+    assert baud_of(Ax25Options(profile="tnc-pi", baud=1200), pi) == 1200
 
 
 def test_options_that_do_not_go_with_the_profile_are_told():
@@ -207,6 +208,22 @@ def test_options_that_do_not_go_with_the_profile_are_told():
     assert words == "enter_kiss: NinoTNC is in KISS mode always, or by its own menu; turn this off"
     (words,) = option_problems(Ax25Options(profile="gone"))
     assert words.startswith("profile: expected one of arduino")
+    (words,) = option_problems(Ax25Options(hardware="zz"))
+    assert words.startswith("what the TNC is told: ")
+
+
+def test_parameters_out_of_the_profiles_range_are_told(own):
+    own("mine", GOOD + "[kiss.parameters]\ntxdelay = { minimum = 100, maximum = 500 }\nfull_duplex = { maximum = 0 }\n")
+    assert list(option_problems(Ax25Options(profile="mine", txdelay=500, persistence=255))) == []
+    (words,) = option_problems(Ax25Options(profile="mine", txdelay=90))
+    assert words == "txdelay: expected 100 to 500 for Mine; got 90"
+
+
+def test_the_dialect_is_the_profiles():
+    assert dialect_of(load().get("kenwood-d710")) == KissDialect(escape_c=True)
+    assert dialect_of(load().get("direwolf")) == PLAIN
+    mine = parse(GOOD.replace("[kiss]", '[kiss]\nchecksums = ["smack", "none"]\nackmode = true'), name="mine", path="p")
+    assert dialect_of(mine) == KissDialect(checksum=Checksum.SMACK, ackmode=True)
 
 
 PORTS = [
