@@ -6,11 +6,12 @@ values, the same to TNC2 text, and to the events that a consumer is given. The p
 the same reads. ``right`` is the share of the stream's frames that came out: of KISS byte for byte; of
 AX.25 by source, destination, path and info, where white space at the ends of the info (kiss3 strips it) and the marks
 for repeated hops are forgiven. AX.25 alone, frame by frame, beside aioax25, whose decoder reads a frame's header in
-one go too; ``right`` is the share whose addresses came out as ours did, marks for repeated hops forgiven. For APRS the info fields of the same frames, beside ``aprslib.parse`` of their TNC2
-text; ``parsed`` is the share that was understood.
+one go too; ``right`` is the share whose addresses came out as ours did, marks for repeated hops forgiven. For APRS the
+info fields of the same frames, beside ``aprslib.parse`` of their TNC2 text; ``parsed`` is the share that was
+understood.
 
 **Not said.** The stations of a stream repeat themselves, as stations do, and our header cache lives on that: "first
-time" empties it before each pass. Our APRS parser asks aprslib for positions, and keeps what aprslib raises for.
+time" empties it before each pass. Of APRS only the base-91 numbers in comments are read by aprslib on our side.
 """
 
 import time

@@ -53,6 +53,7 @@ class AprsSession:
             event["format"] = packet.format
             event["packet"] = dict(packet.fields)
             event["reason"] = packet.reason
+            event["origins"] = dict(packet.origins)
             event["summary"] = aprs.summary(packet)
             events.append(event)
         return events

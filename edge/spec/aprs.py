@@ -9,7 +9,10 @@ not passed on.
 **The packet.** ``format`` says what it is: one of `transports.codecs.aprs`'s formats, ``"unparsed"`` where the parser
 gave up; then ``reason`` says why and ``info`` still has every byte. ``packet`` holds what was understood, in plain
 values and one system of units (degrees, metres, km/h, °C, hPa, mm; wind in m/s). Input from the air is hostile: a field
-is there only if it was understood, and text can hold anything.
+is there only if it was understood, and text can hold anything. ``origins`` says of which fields the value is not as
+the standard has it: a field that it does not name is; one that it names begins with "lenient" (sent otherwise than the
+standard says, yet plain) or "guessed" (what was sent does not settle it), and goes on with the rule. A value within
+``weather`` is named ``weather.gust`` and the like.
 
 **Sending.** ``aprs.send`` takes ``info`` as bytes, or a ``packet``:
 
@@ -46,6 +49,7 @@ class Receive(TypedDict):
     format: str
     packet: dict[str, Any]  # plain values, by format
     reason: str  # why format is "unparsed", else ""
+    origins: dict[str, str]  # fields of packet that are not as the standard has them: "lenient: …" or "guessed: …"
     summary: str  # one short sentence for people, of at most 200 characters
 
 

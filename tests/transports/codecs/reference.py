@@ -3,12 +3,14 @@
 The answers are one JSON object a line, for the packet of the same line in the TNC2 file. Both sides are brought to the
 same form: the reference's units are ours but for decimals, it gives course 0 for an unknown one, it takes control
 characters out of comments, and it counts white space its own way. A field that the reference has and we have not is a
-difference; one that only we have is counted by itself, since a reference that is silent neither agrees nor differs.
+difference; one that only we have is counted by itself, since a reference that is silent neither agrees nor differs. So
+are comments out of whose words the reference cut what looked like weather to it.
 """
 
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import re
 from collections import Counter, defaultdict
@@ -41,6 +43,16 @@ WEATHER = {
     "snow_24h": ("snow_24h", 0.06),
     "luminosity": ("luminosity", 0.6),
 }
+# The reference looks for weather anywhere behind the first fields: `.OWW ver0818` is rain to it, and `.OWW ve8`.
+_CUTS = [
+    re.compile(cut)
+    for cut in (
+        *(rf"{letter}\d{{1,3}}" for letter in ("r", "p", "P", "h", "[lL]", "s")),
+        r"b\d{4,5}",
+        r"v[-+]?\d+",
+        r"#\d+",
+    )
+]
 _DROPPED = re.compile(r"[\x00-\x1f\x7f\xff]")
 
 
@@ -186,7 +198,10 @@ def _compare_text(tally: Tally, line: bytes, theirs: dict[str, Any], packet: apr
     if theirs.get("type") in ("location", "object", "item", "wx"):
         comment = _plain(theirs.get("comment", ""))
         mine = _plain(_heard(packet, packet.fields.get("comment", "")))
-        if comment or mine:
+        if comment != mine and _is_cut(comment, mine or packet.fields.get("weather_software", "")):
+            tally.more["comment"] += 1
+            tally.differing["comment cut"].append((line, comment, mine))
+        elif comment or mine:
             tally.add("comment", line, comment, mine, same=comment == mine)
     if theirs.get("type") == "status":
         mine = _plain(_heard(packet, packet.fields.get("status", "")))
@@ -202,6 +217,18 @@ def _compare_text(tally: Tally, line: bytes, theirs: dict[str, Any], packet: apr
     if "capabilities" in theirs:
         mine = {name: value or None for name, value in packet.fields.get("capabilities", {}).items()}
         _exact(tally, line, "capabilities", {k: v or None for k, v in theirs["capabilities"].items()}, mine)
+
+
+def _is_cut(theirs: str, ours: str) -> bool:
+    """Whether their comment is ours without pieces of words that look like weather."""
+    for size in range(1, 4):
+        for cuts in itertools.combinations(_CUTS, size):
+            left = ours
+            for cut in cuts:
+                left = cut.sub("", left, count=1)
+            if left != ours and _plain(left) == theirs:
+                return True
+    return False
 
 
 def _plain(text: str) -> str:

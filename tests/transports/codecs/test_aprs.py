@@ -35,6 +35,38 @@ def is_plain(value: object) -> bool:
     return value is None or isinstance(value, str | bytes)
 
 
+RANGES = {
+    "latitude": (-90, 90),
+    "longitude": (-180, 180),
+    "ambiguity": (0, 4),
+    "course": (1, 360),
+    "speed": (0, 2000),
+    "altitude": (-40_000, 400_000),
+    "range": (0, 1e7),
+    "bearing": (0, 999),
+    "wind_direction": (0, 360),
+    "wind_speed": (0, 2000),
+    "gust": (0, 2000),
+    "temperature": (-273.15, 2000),
+    "temperature_indoor": (-273.15, 2000),
+    "humidity": (1, 100),
+    "humidity_indoor": (1, 100),
+    "pressure": (1, 1200),
+    "rain_1h": (0, 10_000),
+    "rain_24h": (0, 10_000),
+    "rain_since_midnight": (0, 10_000),
+    "luminosity": (0, 1999),
+}
+
+
+def assert_within_range(packet: aprs.Packet) -> None:
+    values = {**packet.fields, **packet.fields.get("weather", {})}
+    for name, (low, high) in RANGES.items():
+        assert low <= values.get(name, low) <= high, (name, values[name])
+    assert set(packet.origins) <= set(packet.fields) | {f"weather.{name}" for name in packet.fields.get("weather", ())}
+    assert all(origin.startswith(("lenient: ", "guessed: ")) for origin in packet.origins.values())
+
+
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["info"] or "nothing")
 def test_a_packet_means_what_its_source_says(vector):
     info = vector["info"].encode()
@@ -42,6 +74,7 @@ def test_a_packet_means_what_its_source_says(vector):
     assert packet.format == vector["format"]
     assert {name: packet.fields.get(name) for name in vector["fields"]} == vector["fields"]
     assert not set(vector.get("absent", ())) & set(packet.fields)
+    assert {name: packet.origin(name) for name in vector.get("origins", ())} == vector.get("origins", {})
     assert packet.raw == info
     assert bool(packet.reason) == (packet.format == "unparsed")
 
@@ -108,6 +141,7 @@ def test_any_bytes_give_a_packet_with_all_of_them_and_a_summary(info, destinatio
     assert packet.raw == info
     assert bool(packet.reason) == (packet.format == "unparsed")
     assert is_plain(dict(packet.fields))
+    assert_within_range(packet)
     line = aprs.summary(packet)
     assert line.isprintable()
     assert 0 < len(line) <= 200
@@ -118,7 +152,24 @@ def test_nearly_right_bytes_give_a_packet_too(head, tail):
     packet = parse(head + tail.encode())
     assert packet.format in aprs.FORMATS
     assert is_plain(dict(packet.fields))
+    assert_within_range(packet)
     assert aprs.summary(packet)
+
+
+@pytest.mark.parametrize(
+    "head", [*"!=/@;)_:>[?<{,%#*$}`'T", "!!", "$ULTW", "T#1,", "$GPRMC,", ":QQ1ABC   :", ":N3MIM    :EQNS."]
+)
+@pytest.mark.parametrize(
+    "body", ["0", " ", "!", "|", "}", "{", ",", ".", "/A=", "!W", "|!!", "r00", "_c", "b1", "1.", "x}"]
+)
+def test_a_packet_of_twenty_thousand_characters_is_read_to_its_end(head, body):
+    """A reader that looked again and again would be at it for hours; a frame holds 256 bytes, APRS-IS 512."""
+    places = ("", "4903.50N/07201.75W-", "4903.50N/07201.75W_", "/5L!!<*e7>7P[")
+    for place in places:
+        info = (head + place + body * (20_000 // len(body))).encode()
+        packet = parse(info, "TY5QQ0")
+        assert packet.raw == info
+        assert aprs.summary(packet)
 
 
 JUNK = st.recursive(

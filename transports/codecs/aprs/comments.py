@@ -23,9 +23,11 @@ ELSEWHERE = "lenient: not at the head of the comment"
 _ALTITUDE = re.compile(r"/A=(-[0-9]{5}|[0-9]{6})")
 _TELEMETRY = re.compile(r"\|((?:[!-{]{2}){2,7})\|")
 _DAO = re.compile(r"!(?:([A-Z])([0-9])([0-9])|([a-z])([!-{])([!-{])|([!-{])  )!")
-_FREQUENCY = re.compile(r"([0-9]{2,3}\.[0-9]{2,3}) ?MHz", re.IGNORECASE)
-_TONE = re.compile(r" ?([TtCc][0-9]{3}|[Dd][0-9]{3}|[Tt]off|[Ll]?1750)(?![0-9A-Za-z])")
+_FREQUENCY = re.compile(r"([0-9]{2,3}|(?<![A-Z])[A-O][0-9]{2})(\.[0-9]{2,3}) ?MHz", re.IGNORECASE)
+_TONE = re.compile(r" ?([TtCc][0-9]{3}|[Dd][0-9]{3}|[Tt]off|[1l]750)(?![0-9A-Za-z])")
 _OFFSET = re.compile(r" ?([+-][0-9]{3})(?![0-9])")
+# Above 1 GHz a letter stands for the first digits of the megahertz.
+_BANDS = dict(zip("ABCDEFGHIJKLMNO", (12, 23, 24, 34, 56, 57, 58, 101, 102, 103, 104, 105, 240, 241, 242), strict=True))
 _RANGE = re.compile(r" ?R([0-9]{2})([mk])(?![0-9A-Za-z])")
 
 
@@ -107,7 +109,8 @@ def _read_frequency(text: str, fields: Fields, origins: Origins) -> None:
     found = _FREQUENCY.search(text)
     if found is None:
         return
-    fields["frequency"] = float(found[1])
+    digits = found[1] if found[1].isdecimal() else f"{_BANDS[found[1][0].upper()]}{found[1][1:]}"
+    fields["frequency"] = float(digits + found[2])
     if found.start():
         origins["frequency"] = ELSEWHERE
     at = found.end()

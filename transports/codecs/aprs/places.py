@@ -43,6 +43,11 @@ def read_place(text: str, at: int, fields: Fields, origins: Origins) -> int:
     return _read_compressed(text, at, fields)
 
 
+def is_plain(text: str, at: int) -> bool:
+    """Whether a plain place stands at this index."""
+    return _PLAIN.match(text, at) is not None
+
+
 def _read_plain(text: str, at: int, fields: Fields, origins: Origins) -> int:
     found = _PLAIN.match(text, at)
     if found is None:

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from transports.codecs.aprs.comments import read_altitude, read_comment, read_hidden
-from transports.codecs.aprs.places import read_place
+from transports.codecs.aprs.places import is_plain, read_place
 from transports.codecs.aprs.ultimeter import parse_ultimeter
 from transports.codecs.aprs.weather import read_weather, read_weather_comment
 
@@ -80,7 +80,8 @@ def _read_timed_place(text: str, at: int, fields: Fields, origins: Origins) -> i
     if _TIME.match(text, at):
         fields["timestamp"] = text[at : at + TIME_SIZE]
         return read_place(text, at + TIME_SIZE, fields, origins)
-    if _ODD_TIME.match(text, at) and (end := read_place(text, at + TIME_SIZE, fields, origins)):
+    odd = _ODD_TIME.match(text, at) is not None and not is_plain(text, at)
+    if odd and (end := read_place(text, at + TIME_SIZE, fields, origins)):
         fields["timestamp"] = text[at : at + TIME_SIZE]
         origins["timestamp"] = ODD_TIME
         return end

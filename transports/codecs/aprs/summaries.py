@@ -64,12 +64,13 @@ def _coordinates(fields: _Fields) -> str:
     latitude, longitude = _number(fields, "latitude"), _number(fields, "longitude")
     if latitude is None or longitude is None:
         return ""
-    return f"{abs(latitude):.4f}{'NS'[latitude < 0]} {abs(longitude):.4f}{'EW'[longitude < 0]}"
+    about = "about " if fields.get("ambiguity") or "locator" in fields else ""
+    return f"{about}{abs(latitude):.4f}{'NS'[latitude < 0]} {abs(longitude):.4f}{'EW'[longitude < 0]}"
 
 
 def _movement(fields: _Fields) -> str:
     speed, course = _number(fields, "speed"), _number(fields, "course")
-    if not speed:
+    if not speed or _mapping(fields, "weather"):
         return ""
     return f"{speed:.0f} km/h" + ("" if course is None else f" to {course:.0f}°")
 
@@ -94,6 +95,16 @@ _READINGS = (
     ("gust", "gusts {:.1f} m/s"),
     ("rain_1h", "rain {:.1f} mm/h"),
 )
+
+
+def _bearing(fields: _Fields, form: str) -> str:
+    bearing = _number(fields, "bearing")
+    return form if bearing is None else f"{form}: a signal from {bearing:.0f}°"
+
+
+def _status(fields: _Fields, form: str) -> str:
+    place = _coordinates(fields)
+    return _join(f"{form} {_text(fields, 'status')}".rstrip(), f"at {place}" if place else "")
 
 
 def _message(fields: _Fields, form: str) -> str:
@@ -135,12 +146,14 @@ def _other(fields: _Fields, form: str) -> str:
     return " ".join([form, *(_text(fields, name) for name in _TEXTS if _text(fields, name))])
 
 
-_TEXTS = ("status", "query", "experiment", "addressee", "definition", "text")
+_TEXTS = ("query", "experiment", "addressee", "definition", "text")
 _SENTENCES: dict[str, Callable[[_Fields, str], str]] = {
     **dict.fromkeys(("position", "mic-e", "object", "item", "weather", "grid", "nmea"), _place),
     **dict.fromkeys(("message", "bulletin"), _message),
     **dict.fromkeys(("ack", "reject"), _answer),
     "telemetry": _telemetry,
+    "status": _status,
+    "df": _bearing,
     "third-party": _third_party,
     "capabilities": _capabilities,
 }
