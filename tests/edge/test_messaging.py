@@ -6,6 +6,8 @@ from edge.errors import LocalProtocolError
 from edge.messaging import (
     ACK_GAP,
     DUPLICATE_WINDOW,
+    HEARD_WINDOW,
+    MAX_HEARD,
     MAX_ID,
     MAX_PEERS,
     MAX_PIECES,
@@ -127,6 +129,120 @@ def test_a_reply_ack_station_is_acknowledged_and_acknowledges(messages):
     actions = messages.receive(PEER, message("answer", "AB", reply_ack="1"), 5)
     assert (heard(actions), acknowledged(actions)) == (["answer"], ["AB"])
     assert messages.tick(1000) == []
+
+
+def test_a_reply_ack_is_acknowledged_by_all_that_stands_there(messages):
+    (ack, _) = messages.receive(PEER, message("hi", "MM", reply_ack="AA"), 0)
+    assert ack == Transmit({"format": "ack", "addressee": PEER, "id": "MM", "reply_ack": "AA"})
+    (ack, _) = messages.receive(PEER, message("ho", "MN", reply_ack=""), 1)
+    assert ack == Transmit({"format": "ack", "addressee": PEER, "id": "MN", "reply_ack": ""})
+
+
+def test_who_uses_reply_acks_is_written_to_with_its_latest_id_at_each_try(messages):
+    messages.receive(PEER, message("one", "K1", reply_ack=""), 0)
+    ((first),) = messages.send(PEER, "answer", 1)
+    assert first.packet["reply_ack"] == "K1"
+    assert len(first.packet["id"]) == 2
+    messages.receive(PEER, message("two", "K2", reply_ack=""), 2)
+    (again,) = messages.tick(31)
+    assert again.packet == {**first.packet, "reply_ack": "K2"}
+
+
+def test_what_is_sent_with_a_reply_ack_is_settled_by_it_by_an_ack_and_by_an_ack_with_all_of_it(messages):
+    def answers(id):
+        yield message("three", "K3", reply_ack=id)
+        yield ack(id)
+        yield ack(id) | {"reply_ack": "K1"}
+
+    for number in range(3):
+        messages.receive(PEER, message("one", "K1", reply_ack=""), 0)
+        (question,) = messages.send(PEER, "question", 1)
+        messages.receive(PEER, list(answers(question.packet["id"]))[number], 2)
+        assert messages.tick(1000) == []
+
+
+def test_who_gives_up_reply_acks_is_written_to_in_the_old_form(messages):
+    messages.receive(PEER, message("one", "K1", reply_ack=""), 0)
+    messages.receive(PEER, message("two", "17"), 1)
+    (answer,) = messages.send(PEER, "answer", 2)
+    assert "reply_ack" not in answer.packet
+
+
+def test_reply_ack_stations_that_are_remembered_are_bounded(messages):
+    for number in range(2 * MAX_PEERS):
+        messages.receive(f"QQ{number}", message("x", "K1", reply_ack=""), 0)
+    assert len(messages.station.replying) == MAX_PEERS
+
+
+def test_ids_of_two_characters_come_round():
+    station = Station(US)
+    ids = [station.number(short=True) for _ in range(36 * 36)]
+    assert len(set(ids)) == 36 * 36
+    assert {len(number) for number in ids} == {2}
+
+
+def through_an_igate(packet, source=PEER):
+    inner = {"format": packet["format"], "fields": packet, "reason": "", "raw": b""}
+    return {"format": "third-party", "source": source, "destination": "APRS", "path": ["TCPIP"], "packet": inner}
+
+
+def test_what_an_igate_brings_is_its_inner_sources_and_so_is_the_answer(messages):
+    assert messages.receive("QQ1GAT", through_an_igate(message("hello", "12")), 0) == [
+        Transmit({"format": "ack", "addressee": PEER, "id": "12"}),
+        Heard(PEER, "hello"),
+    ]
+    messages.send(PEER, "answer", 1)
+    messages.receive("QQ1GAT", through_an_igate(ack("1")), 2)
+    assert messages.tick(1000) == []
+
+
+def test_the_same_message_by_radio_and_through_an_igate_is_one(messages):
+    messages.receive(PEER, message("hello", "12"), 0)
+    assert messages.receive("QQ1GAT", through_an_igate(message("hello", "12")), 1) == []
+
+
+def test_what_an_igate_sends_of_ourselves_or_brings_broken_is_not_heard(messages):
+    assert messages.receive("QQ1GAT", through_an_igate(message("hello", "12"), US), 0) == []
+    assert messages.receive("QQ1GAT", {"format": "third-party", "source": PEER, "packet": None}, 0) == []
+    assert messages.receive("QQ1GAT", {"format": "third-party", "source": PEER, "packet": {"fields": 5}}, 0) == []
+
+
+def test_a_message_within_two_gateways_is_heard_as_the_parser_gives_it(messages):
+    raw = b"}QQ1GAT>APRS,X*:}QQ1MIA-7>APRS,Y*::QQ1EDG-10:hello{12"
+    packet = aprs.parse("QQ2GAT", "APRS", [], raw)
+    assert heard(messages.receive("QQ2GAT", {"format": packet.format, **packet.fields}, 0)) == ["hello"]
+
+
+def test_two_stations_that_answer_by_themselves_come_to_rest_at_the_pace():
+    """Each answers whatever it hears; between them nothing is lost, and nothing takes time."""
+    us, them = Messages(Station(US)), Messages(Station(PEER))
+    on_air, said, now = [(PEER, us, action) for action in them.send(US, "ping", 0.0)], 0, 0.0
+    for _ in range(2000):
+        if not on_air:
+            break
+        source, receiver, action = on_air.pop(0)
+        sender, other = (them, us) if receiver is us else (us, them)
+        for reaction in receiver.receive(source, dict(action.packet), now):
+            if isinstance(reaction, Heard):
+                said += 1
+                answer = receiver.send(reaction.peer, f"{reaction.text[:4]} {said}", now)
+                on_air += [(receiver.station.callsign, sender, each) for each in answer]
+            else:
+                on_air.append((receiver.station.callsign, sender, reaction))
+        assert sender is not other
+    assert said == 2 * MAX_HEARD
+    assert us.ignored + them.ignored >= 1
+
+
+def test_who_speaks_too_fast_is_not_acknowledged_and_heard_when_it_tries_again(messages):
+    for number in range(MAX_HEARD):
+        assert heard(messages.receive(PEER, message(f"text {number}", str(number)), 0)) == [f"text {number}"]
+    assert messages.receive(PEER, message("more", "99"), 1) == []
+    assert messages.ignored == 1
+    assert acknowledged(messages.receive(PEER, message("text 0", "0"), ACK_GAP)) == ["0"]
+    later = messages.receive(PEER, message("more", "99"), HEARD_WINDOW)
+    assert (heard(later), acknowledged(later)) == (["more"], ["99"])
+    assert heard(messages.receive("QQ2XYZ", message("hi", "1"), 1)) == ["hi"]
 
 
 def test_the_first_id_is_the_callers_and_ids_come_round():
