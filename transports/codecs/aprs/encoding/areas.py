@@ -47,7 +47,7 @@ def _width(area: Mapping[str, Any], shape: int) -> str:
         return ""
     if shape not in LINES:
         raise ValueError(f"area width: expected for the lines, shapes 1 and 6, came with shape {shape}")
-    return f"{{{round(checks.number(area['width'], 'area width', 0, MAX_WIDTH * MILE, 'km') / MILE)}}}"
+    return f"{{{checks.steps(area['width'], 'area width', MILE, (0, MAX_WIDTH), 'km')}}}"
 
 
 def signpost(fields: Mapping[str, Any], symbol: str) -> str:

@@ -11,14 +11,21 @@ if TYPE_CHECKING:
 
 _SYMBOL = re.compile(r"[/\\0-9A-Z][!-~]")
 
-Fields = "Mapping[str, Any]"  # Any: a consumer's own values, looked at here
-
 
 def number(value: object, name: str, low: float, high: float, unit: str = "") -> float:
     """Return a finite number between two bounds, both included."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise ValueError(f"{name}: expected {low:g} to {high:g}{unit and ' ' + unit}, came {value!r:.40}")
     return value
+
+
+def steps(value: object, name: str, step: float, bounds: tuple[int, int], unit: str) -> int:
+    """Return how many whole steps a quantity is, from so many to so many: knots of a speed in km/h, and the like."""
+    # What is less than half a step beyond a bound is rounded to it.
+    low, high = bounds
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low - 0.5 < value / step < high + 0.5:
+        raise ValueError(f"{name}: expected {low * step:g} to {high * step:g} {unit}, came {value!r:.40}")
+    return round(value / step)
 
 
 def integer(value: object, name: str, low: int, high: int) -> int:

@@ -98,7 +98,7 @@ def place(fields: _Fields) -> bytes:
     else:
         head, dao = _plain(fields)
         limit = MAX_COMMENT
-    if "weather" in fields:
+    if fields.get("weather") is not None:
         head += weather_data(fields["weather"]) + weather_software(fields)
     return head.encode("ascii") + tail(fields, limit, dao)
 
@@ -113,7 +113,7 @@ def tail(fields: _Fields, limit: int, dao: str = "") -> bytes:
 
 def feet_of(fields: _Fields) -> int:
     """Return the altitude in whole feet."""
-    return round(checks.number(fields["altitude"], "altitude", MIN_FEET * FOOT, MAX_FEET * FOOT, "m") / FOOT)
+    return checks.steps(fields["altitude"], "altitude", FOOT, (MIN_FEET, MAX_FEET), "m")
 
 
 def angle_of(fields: _Fields, name: str) -> float:
@@ -134,7 +134,7 @@ def knots_of(fields: _Fields, limit: int = MAX_KNOTS) -> int | None:
         if fields.get("course") is not None:
             raise ValueError("course: expected a speed beside it, came none")
         return None
-    return round(checks.number(fields["speed"], "speed", 0, limit * KNOT, "km/h") / KNOT)
+    return checks.steps(fields["speed"], "speed", KNOT, (0, limit), "km/h")
 
 
 def _plain(fields: _Fields) -> tuple[str, str]:
@@ -189,7 +189,7 @@ def _blanked(digits: str, ambiguity: int) -> str:
 
 def extension(fields: _Fields, symbol: str) -> str:
     """Write the one data extension behind the symbol code (chapter 7), or nothing."""
-    if "weather" in fields:
+    if fields.get("weather") is not None:
         if symbol[1] != WEATHER_STATION:
             raise ValueError(f"symbol: expected the code _ beside weather, came {symbol!r}")
         return wind_extension(fields["weather"])
@@ -229,7 +229,7 @@ def _phg(fields: _Fields, name: str, head: str) -> str:
 
 
 def _miles(fields: _Fields) -> int:
-    return round(checks.number(fields["range"], "range", 0, MAX_MILES * MILE, "km") / MILE)
+    return checks.steps(fields["range"], "range", MILE, (0, MAX_MILES), "km")
 
 
 def _compressed(fields: _Fields) -> tuple[str, _Fields]:
@@ -250,15 +250,17 @@ def _two_bytes(fields: _Fields) -> tuple[str, _Fields]:
     """Write course and speed, or range, or altitude, with the compression type; and return what is left to write."""
     current = _FIX_CURRENT if checks.flag(fields.get("fix_current", True), "fix_current") else 0
     kind = chr((_BY_SOFTWARE | current) + 33)
-    if "weather" in fields:
+    if fields.get("weather") is not None:
         fields = {**fields, **_wind_as_course(fields["weather"])}
     knots = knots_of(fields)
     if knots is not None:
         speed = min(checks.logarithm(fields["speed"] / KNOT + 1, _SPEED_BASE), _MAX_EXPONENT)
         return f"{chr(round(course_of(fields) / 4) % 90 + 33)}{chr(speed + 33)}{kind}", fields
     if fields.get("range") is not None:
-        miles = checks.number(fields["range"], "range", 2 * MILE, 2 * MILE * _SPEED_BASE**_MAX_EXPONENT, "km") / MILE
-        return "{" + chr(checks.logarithm(miles / 2, _SPEED_BASE) + 33) + kind, fields
+        farthest = 2 * MILE * _SPEED_BASE**_MAX_EXPONENT
+        kilometres = checks.number(fields["range"], "range", 1, round(farthest, 1), "km")
+        reach = max(0, checks.logarithm(kilometres / (2 * MILE), _SPEED_BASE))
+        return "{" + chr(reach + 33) + kind, fields
     if fields.get("altitude") is not None and feet_of(fields) >= 1:
         exponent = checks.logarithm(fields["altitude"] / FOOT, _ALTITUDE_BASE)
         left = {name: value for name, value in fields.items() if name != "altitude"}

@@ -85,7 +85,7 @@ def _area(fields: _Fields) -> str:
         return ""
     north = checks.number(fields["latitude"], "latitude", -90, 90, "degrees")
     east = checks.number(fields["longitude"], "longitude", -180, 180, "degrees")
-    miles = round(checks.number(fields["range"], "range", 0, MAX_REACH * MILE, "km") / MILE)
+    miles = checks.steps(fields["range"], "range", MILE, (0, MAX_REACH), "km")
     return f"{north: .2f},{east:.2f},{miles:04d}"
 
 

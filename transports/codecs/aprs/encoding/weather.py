@@ -18,6 +18,7 @@ MPH = 0.44704  # m/s
 HUNDREDTH_INCH = 0.254  # mm
 INCH = 25.4  # mm
 THREE_DIGITS = 999
+MIN_FAHRENHEIT = -99
 MAX_COMMENT = 43  # bytes
 UNKNOWN = "..."
 _SOFTWARE = re.compile(r"[A-Za-z0-9_-]{3,5}")
@@ -77,7 +78,7 @@ def _wind(weather: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _miles_an_hour(value: object, name: str) -> int:
-    return round(checks.number(value, name, 0, THREE_DIGITS * MPH, "m/s") / MPH)
+    return checks.steps(value, name, MPH, (0, THREE_DIGITS), "m/s")
 
 
 def _gust(value: object) -> str:
@@ -85,15 +86,14 @@ def _gust(value: object) -> str:
 
 
 def _temperature(value: object) -> str:
-    celsius = checks.number(value, "temperature", (-99 - 32) / 1.8, (THREE_DIGITS - 32) / 1.8, "°C")
-    return f"t{round(celsius * 1.8 + 32):03d}"
+    low, high = (MIN_FAHRENHEIT - 32.5) / 1.8, (THREE_DIGITS - 31.5) / 1.8
+    celsius = checks.number(value, "temperature", round(low, 1), round(high, 1), "°C")
+    return f"t{max(MIN_FAHRENHEIT, min(round(celsius * 1.8 + 32), THREE_DIGITS)):03d}"
 
 
 def _rain(letter: str, name: str) -> Callable[[object], str]:
     def write(value: object) -> str:
-        return (
-            f"{letter}{round(checks.number(value, name, 0, THREE_DIGITS * HUNDREDTH_INCH, 'mm') / HUNDREDTH_INCH):03d}"
-        )
+        return f"{letter}{checks.steps(value, name, HUNDREDTH_INCH, (0, THREE_DIGITS), 'mm'):03d}"
 
     return write
 
