@@ -7,6 +7,7 @@ specification (`freqspec.txt`). What is understood is taken out of the comment, 
 from __future__ import annotations
 
 import re
+from math import copysign
 from typing import TYPE_CHECKING
 
 from transports.codecs.aprs.extensions import read_extension
@@ -100,8 +101,8 @@ def _refine(fields: Fields, north: float, east: float) -> None:
     if fields.get("ambiguity"):
         return
     latitude, longitude = fields["latitude"], fields["longitude"]
-    fields["latitude"] = round(latitude + (north if latitude >= 0 else -north) / 60, 6)
-    fields["longitude"] = round(longitude + (east if longitude >= 0 else -east) / 60, 6)
+    fields["latitude"] = round(latitude + copysign(north, latitude) / 60, 6)
+    fields["longitude"] = round(longitude + copysign(east, longitude) / 60, 6)
 
 
 def _read_frequency(text: str, fields: Fields, origins: Origins) -> None:

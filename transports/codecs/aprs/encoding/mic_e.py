@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from transports.codecs.aprs.encoding import checks
 from transports.codecs.aprs.encoding.places import (
+    HUNDREDTHS,
     MAX_COMMENT,
+    MAX_LONGITUDE,
     ambiguity_of,
     course_of,
     dao_of,
@@ -49,6 +51,9 @@ def encode_mic_e(fields: _Fields) -> tuple[bytes, str]:
     """Return the info field, which begins with "`", and the destination address."""
     degrees_north, hundredths_north, part_north, south = split_angle(fields, "latitude")
     degrees_east, hundredths_east, part_east, west = split_angle(fields, "longitude")
+    if degrees_east == MAX_LONGITUDE:
+        # The table's bytes for 180 degrees are those of 100; the hundredth of a minute before it is no way off.
+        degrees_east, hundredths_east, part_east = MAX_LONGITUDE - 1, HUNDREDTHS - 1, 0
     digits = f"{degrees_north:02d}{hundredths_north:04d}"
     # Hundredths of minutes, as minutes and hundredths: 5999 is 59.99.
     destination = _destination(digits, fields, south=south, far=_is_far(degrees_east), west=west)
