@@ -1,4 +1,4 @@
-"""Links: bytes both ways, no protocol. `open_link` knows ``serial://``, ``tcp://`` and ``memory://``.
+"""Links: bytes both ways, no protocol. `open_link` knows ``serial://``, ``tcp://``, ``agwpe://`` and ``memory://``.
 
 A link calls `Receiver.received` from the loop with what each read gave, and `Receiver.lost` once when it is gone.
 `Link.write` takes bytes and raises LinkLost on a link that is gone, where asyncio's own transports keep silent;
@@ -27,6 +27,7 @@ OPEN_TIMEOUT = 10.0  # seconds; a port that cannot be opened by then is treated 
 DRAIN_TIMEOUT = 30.0  # seconds that the far side may take nothing before the link counts as dead
 CLOSE_TIMEOUT = 1.0  # seconds for what is still to be written
 CLOSE_POLL = 0.02  # seconds between looks at what a closing port has still to write; no event tells
+AGWPE_PORT = 8000  # where AGWPE servers listen; agwpe:// is TCP, and the session's business (`transports.agwpe`)
 DEAD_PEER = 60  # seconds after which a TCP peer that answers nothing is gone
 READ_SIZE = 16_384  # bytes; pyserial-asyncio reads 1,024, with two system calls each
 WRITE_LIMIT = 1024  # bytes waiting to be written before `drain` waits: about a second at 9600 Bd
@@ -174,9 +175,9 @@ class Link(asyncio.Protocol):
 async def open_link(url: str, receiver: Receiver, *, baud: int = 9600) -> Link:
     """Open a link: raises LinkLost, in plain words, where trying again may help, ConfigError where it cannot."""
     parts = urlsplit(url)
-    opener = {"serial": _open_serial, "tcp": _open_tcp, "memory": _open_memory}.get(parts.scheme)
+    opener = {"serial": _open_serial, "tcp": _open_tcp, "agwpe": _open_tcp, "memory": _open_memory}.get(parts.scheme)
     if opener is None:
-        raise ConfigError(f"expected serial://, tcp:// or memory://; got {parts.scheme}://")
+        raise ConfigError(f"expected serial://, tcp://, agwpe:// or memory://; got {parts.scheme}://")
     try:
         async with asyncio.timeout(OPEN_TIMEOUT):
             return await opener(parts, receiver, baud)
@@ -194,7 +195,11 @@ def _name(parts: SplitResult) -> str:
     """Name what a link opens, for people: without user and password."""
     if parts.scheme == "serial":
         return parts.path
-    return f"{parts.hostname}:{parts.port}" if parts.scheme == "tcp" else f"memory://{parts.netloc}"
+    return f"memory://{parts.netloc}" if parts.scheme == "memory" else f"{parts.hostname}:{_port(parts)}"
+
+
+def _port(parts: SplitResult) -> int:
+    return parts.port or (AGWPE_PORT if parts.scheme == "agwpe" else 0)
 
 
 async def _open_serial(parts: SplitResult, receiver: Receiver, baud: int) -> Link:
@@ -220,8 +225,8 @@ def _close_late(opening: "asyncio.Future[serial.Serial]") -> None:
 
 async def _open_tcp(parts: SplitResult, receiver: Receiver, baud: int) -> Link:  # noqa: ARG001  (one form for all openers)
     loop = asyncio.get_running_loop()
-    host, port = parts.hostname or "", parts.port or 0
-    transport, link = await loop.create_connection(lambda: Link(receiver, _name(parts)), host, port)
+    host = parts.hostname or ""
+    transport, link = await loop.create_connection(lambda: Link(receiver, _name(parts)), host, _port(parts))
     notice_dead_peers(transport.get_extra_info("socket"))
     return link
 
