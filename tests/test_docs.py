@@ -36,9 +36,10 @@ from edge.registry import import_string, kinds, offered_consumers
 from edge.routing import NOT_FOUND
 from edge.status import State
 from edge.testing import ConversationCommunicator, FeedCommunicator, WebsocketCommunicator
-from transports import kiss_server, links, mqtt, mqtt_wire, web
+from transports import agwpe, kiss_server, links, mqtt, mqtt_wire, web
 from transports.aprs import AprsSession
 from transports.ax25 import Ax25Session
+from transports.codecs import agwpe as agwpe_codec
 from transports.entry import Entering, Pacing
 from transports.options import MqttOptions
 from transports.serial import SerialSession
@@ -306,6 +307,13 @@ NUMBERS = [
     ("devices.md", f"did not open within {links.OPEN_TIMEOUT:g} s"),
     ("devices.md", f"took nothing for {links.DRAIN_TIMEOUT:g} s"),
     ("devices.md", f"did not answer within {mqtt_wire.CONNECT_TIMEOUT:g} s"),
+    ("network-tncs.md", f"within {links.DEAD_PEER} s, by probes"),
+    ("network-tncs.md", f"does not answer within {agwpe.ANSWER:g} s is none"),
+    ("network-tncs.md", f"announces more than {agwpe_codec.MAX_DATA:,} bytes"),
+    (
+        "devices.md",
+        f"no AGWPE server answered within {agwpe.ANSWER:g} s; is it a port for KISS? Then the link is tcp://",
+    ),
     ("kiss-server.md", f"{kiss_server.MAX_WAITING // 1024} KiB wait for it"),
     ("kiss-server.md", f"after {kiss_server.MAX_MISSED} in a row it is cut"),
     ("kiss-server.md", f"{kiss_server.BURST:g} frames at once, then {kiss_server.RATE:g} a second"),

@@ -12,9 +12,8 @@ ready once the server has answered; one that does not within `ANSWER` seconds is
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from edge.errors import LocalProtocolError, RemoteProtocolError
 from edge.registry import Device
@@ -27,18 +26,10 @@ ACK_ID = 2  # bytes of the id before an ACKMODE frame (XKISS)
 MAX_UNCONFIRMED = 256  # frames of a port whose leaving is awaited, as in `transports.tnc`; the oldest are forgotten
 
 
-def over_agwpe(
-    device: Device, make_session: Callable[[], Session], dialect: kiss.KissDialect = kiss.PLAIN
-) -> Callable[[], Session]:
-    """Return what makes the sessions of a device: those of a KISS TNC, wrapped where the link leads to AGWPE.
-
-    ``dialect`` is what the sessions that are made speak to their TNC.
-    """
-    if urlsplit(device.link).scheme != "agwpe":
-        return make_session
-    options = device.options
-    login = options.agwpe_user, options.agwpe_password
-    return lambda: AgwpeSession(make_session(), login=login, dialect=dialect)
+def over_agwpe(device: Device, session: Session, dialect: kiss.KissDialect) -> "AgwpeSession":
+    """Wrap the session of a KISS TNC that speaks ``dialect``, with the login that the device's options name."""
+    login = device.options.agwpe_user, device.options.agwpe_password
+    return AgwpeSession(session, login=login, dialect=dialect)
 
 
 class AgwpeSession:

@@ -1,4 +1,4 @@
-"""A KISS TNC with AX.25 frames on it (`edge.spec.ax25`).
+"""A KISS TNC, or an AGWPE server in its place, with AX.25 frames on it (`edge.spec.ax25`).
 
 Nothing is sent to the TNC until a consumer sends, but for what a person has set it to be told (`transports.tnc`): a
 passive listener never sends a byte.

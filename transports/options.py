@@ -161,6 +161,8 @@ class Ax25Options:
         label="Ask the TNC",
         help="What it is, and after each transmission how much still waits: Direwolf and fldigi answer.",
     )
+    agwpe_user: str = option("", label="AGWPE user name", help="Where an agwpe:// server asks for one.", maximum=254)
+    agwpe_password: str = option("", label="AGWPE password", maximum=254, secret=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,11 @@ The only place where options and profiles meet: the builders of ``ax25`` and ``a
 """
 
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 from edge.errors import ConfigError
 from edge.registry import Device
+from transports.agwpe import over_agwpe
 from transports.codecs.kiss import Checksum, KissDialect
 from transports.entry import fitted
 from transports.options import Ax25Options
@@ -21,10 +23,10 @@ def build_tnc(device: Device, make_session: Callable[[Setup], Session]) -> Strea
     options: Ax25Options = device.options
     profile = load().get(options.profile)
     setup = setup_of(options, dialect_of(profile))
-    enter = options.enter_kiss
-    return StreamServer(
-        device, lambda: fitted(make_session(setup), profile, enter=enter), baud=baud_of(options, profile)
-    )
+    enter, baud = options.enter_kiss, baud_of(options, profile)
+    if urlsplit(device.link).scheme == "agwpe":  # a program in the TNC's place: there is no line, and no mode to enter
+        return StreamServer(device, lambda: over_agwpe(device, make_session(setup), setup.dialect), baud=baud)
+    return StreamServer(device, lambda: fitted(make_session(setup), profile, enter=enter), baud=baud)
 
 
 def baud_of(options: Ax25Options, profile: Profile) -> int:

@@ -114,7 +114,7 @@ def test_a_good_device_with_a_route_is_saved(browser):
     ("change", "field", "words"),
     [
         ({"link": "ttyUSB0"}, "link", "expected a URL such as serial:///dev/ttyUSB0"),
-        ({"link": "mqtt://localhost"}, "link", "with serial:// or tcp:// or memory://"),
+        ({"link": "mqtt://localhost"}, "link", "with serial:// or tcp:// or agwpe:// or memory://"),
         ({"link": "tcp://127.0.0.1"}, "link", "names no port"),
         ({"link": ""}, "link", "required"),
         ({"name": "VHF Radio"}, "name", "expected 1 to 40 of a-z"),

@@ -61,13 +61,14 @@ def test_an_unknown_kind_lists_those_there_are():
 @pytest.mark.parametrize(
     ("link", "words"),
     [
-        ("", "with serial:// or tcp:// or memory://; got ''"),
-        ("/dev/ttyUSB0", "with serial:// or tcp:// or memory://; got '/dev/ttyUSB0'"),
+        ("", "with serial:// or tcp:// or agwpe:// or memory://; got ''"),
+        ("/dev/ttyUSB0", "with serial:// or tcp:// or agwpe:// or memory://; got '/dev/ttyUSB0'"),
         ("mqtt://a:b@host", "got 'mqtt://a:***@host'"),
         ("serial://dev/ttyUSB0", "with three slashes before a path that begins at the root"),
         ("serial:dev", "with three slashes"),
         ("tcp://:8001", "'tcp://:8001' names no host"),
         ("tcp://localhost", "'tcp://localhost' names no port"),
+        ("agwpe://:8000", "'agwpe://:8000' names no host"),
         ("tcp://localhost:port", "of which host and port cannot be read"),
         ("tcp://localhost:99999", "of which host and port cannot be read"),
         ("tcp://[::1:8001", "of which host and port cannot be read"),

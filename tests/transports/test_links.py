@@ -103,7 +103,20 @@ async def test_tcp_gives_and_takes_bytes(peer, opened, receiver, until):
     await until(lambda: receiver.data == b"hello")
     link.write(b"world")
     await until(lambda: peer.received == b"world")
-    assert link._transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    of = link._transport.get_extra_info("socket").getsockopt
+    assert of(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    idle, between, count = (
+        of(socket.IPPROTO_TCP, name) for name in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+    )
+    assert idle + between * count == links.DEAD_PEER  # a peer that is gone, and nothing is on its way to it
+    assert of(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == links.DEAD_PEER * 1000  # and where something is
+
+
+@pytest.mark.parametrize("port", ["", ":{}"])
+async def test_agwpe_is_tcp_with_a_port_of_its_own(peer, opened, monkeypatch, port):
+    assert links.AGWPE_PORT == 8000
+    monkeypatch.setattr(links, "AGWPE_PORT", peer.port)
+    assert (await opened(f"agwpe://127.0.0.1{port.format(peer.port)}")).name == f"127.0.0.1:{peer.port}"
 
 
 async def test_memory_gives_and_takes_bytes(opened, receiver):
@@ -183,7 +196,7 @@ async def test_a_memory_port_is_there_once(opened):
 
 async def test_another_scheme_lists_those_there_are():
     kind, words = await open_error("udp://localhost:1")
-    assert (kind, words) == (ConfigError, "expected serial://, tcp:// or memory://; got udp://")
+    assert (kind, words) == (ConfigError, "expected serial://, tcp://, agwpe:// or memory://; got udp://")
 
 
 async def test_an_open_that_hangs_is_given_up_and_the_port_closed_when_it_opens_after_all(monkeypatch, until):

@@ -1,0 +1,160 @@
+"""Direwolf as an AGWPE server: what it demodulates reaches us, it transmits and confirms what we send, it may go."""
+
+import asyncio
+import contextlib
+import re
+import subprocess
+
+import pytest
+
+from edge.desired import DeviceWish
+from edge.errors import RemoteProtocolError
+from edge.registry import Device
+from tests.radio.test_direwolf import EXPECTED, LINES, RATE, SILENCE, WAV_HEADER, parts
+from tests.scenarios.running import SOON, eventually, free_port, short_folder
+from transports import agwpe, aprs
+from transports.options import AprsOptions
+
+pytestmark = pytest.mark.needs("direwolf", "gen_packets")
+
+CONFIGURATION = """ADEVICE stdin null
+ARATE {rate}
+ACHANNELS 1
+CHANNEL 0
+MYCALL QQ1TNC
+MODEM 1200
+AGWPORT {agwpe}
+KISSPORT {kiss}
+"""
+
+
+@pytest.fixture(scope="module")
+def audio(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("audio")
+    (folder / "lines.txt").write_bytes(b"\n".join(LINES) + b"\n")
+    command = ["gen_packets", "-r", str(RATE), "-o", "air.wav", "lines.txt"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=SOON)
+    return (folder / "air.wav").read_bytes()[WAV_HEADER:]
+
+
+class Direwolf:
+    """A TNC without a sound card, on AGWPE and KISS over TCP; it can be killed and started again."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.agwpe, self.kiss = free_port(), free_port()
+        self.log = folder / "direwolf.log"
+        configuration = CONFIGURATION.format(rate=RATE, agwpe=self.agwpe, kiss=self.kiss)
+        (folder / "direwolf.conf").write_text(configuration)
+        self.process = None
+
+    def run(self):
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                ["direwolf", "-c", "direwolf.conf", "-t", "0", "-q", "d", "-"],
+                cwd=self.folder,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+            )
+
+    async def start(self):
+        self.run()
+        await eventually(lambda: b"Ready to accept KISS TCP" in self.log.read_bytes(), self.log.read_text)
+
+    async def hear(self, samples):
+        def write():
+            self.process.stdin.write(samples)
+            self.process.stdin.flush()
+
+        await asyncio.to_thread(write)
+
+    def kill(self):
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        self.process.kill()
+        self.process.wait(SOON)
+
+
+@pytest.fixture
+async def direwolf():
+    with short_folder() as folder:
+        running = Direwolf(folder)
+        await running.start()
+        yield running
+        running.kill()
+
+
+def wish(name, link, **more):
+    return DeviceWish(name=name, kind="aprs", link=link, **more)
+
+
+async def test_every_packet_that_direwolf_demodulates_arrives_over_agwpe(direwolf, audio, devices):
+    link = f"agwpe://127.0.0.1:{direwolf.agwpe}"
+    _, events = await devices(DeviceWish(name="frames", kind="ax25", link=link), wish("packets", link))
+    await direwolf.hear(audio + SILENCE)
+    await eventually(
+        lambda: min(len(events.get(name, ())) for name in ("frames", "packets")) >= len(EXPECTED),
+        lambda: f"{events}",
+        limit=30,
+    )
+    assert [parts(event) for event in events["frames"]] == EXPECTED
+    assert [parts(event) for event in events["packets"]] == EXPECTED
+
+
+async def test_direwolf_transmits_what_we_send_over_agwpe_and_says_when_none_waits(direwolf):
+    options = AprsOptions(callsign="QQ1EDG-1", path="WIDE1-1", ackmode=True)
+    link = f"agwpe://127.0.0.1:{direwolf.agwpe}"
+    server = aprs.build(Device(name="vhf", link=link, options=options, state={}))
+    told, sends = [], []
+
+    async def app(scope, receive, send):
+        sends.append(send)
+        while not (event := await receive())["type"].endswith(".disconnect"):
+            told.append(event)
+
+    serving = asyncio.create_task(server.serve(app, lambda: None))
+    try:
+        await eventually(lambda: sends, "the server")
+        stuffed = b">\xc0\xdb\xdb\xdc\xc0 end"
+        await sends[0]({"type": "aprs.send", "info": stuffed, "id": "first"})
+        await eventually(lambda: server._connection.session._unconfirmed, "the question")
+        assert [event for event in told if event["type"] == "aprs.sent"] == []
+        await direwolf.hear(SILENCE)  # the audio clock is what it transmits by
+        await eventually(lambda: [event for event in told if event["type"] == "aprs.sent"], lambda: f"{told}")
+        sent = re.findall(rb"\[0[LH][^]]*\] QQ1EDG-1>APZEDG,WIDE1-1:(.*)", direwolf.log.read_bytes())
+        assert sent == [stuffed]
+        assert [(event["id"], event["confirmed"]) for event in told if event["type"] == "aprs.sent"] == [
+            ("first", True)
+        ]
+    finally:
+        serving.cancel()
+        await asyncio.wait([serving])
+
+
+async def test_a_direwolf_that_was_killed_and_started_again_is_found_over_tcp_and_agwpe(direwolf, audio, devices):
+    supervisor, events = await devices(
+        wish("kiss", f"tcp://127.0.0.1:{direwolf.kiss}"), wish("agwpe", f"agwpe://127.0.0.1:{direwolf.agwpe}")
+    )
+
+    def states():
+        return {status.state.value for status in supervisor.status()}
+
+    direwolf.kill()
+    await eventually(lambda: "up" not in states(), states)
+    await eventually(
+        lambda: all("refused the connection" in status.text for status in supervisor.status()),
+        lambda: [status.text for status in supervisor.status()],
+    )
+    await direwolf.start()
+    await eventually(lambda: states() == {"up"}, lambda: [status.text for status in supervisor.status()], limit=30)
+    await direwolf.hear(audio[: 10 * 2 * RATE] + SILENCE)
+    await eventually(lambda: events.get("kiss") and events.get("agwpe"), lambda: f"{events}", limit=30)
+
+
+async def test_a_port_for_kiss_is_told_apart_from_one_for_agwpe(direwolf, monkeypatch):
+    monkeypatch.setattr(agwpe, "ANSWER", 0.3)
+    link = f"agwpe://127.0.0.1:{direwolf.kiss}"
+    server = aprs.build(Device(name="vhf", link=link, options=AprsOptions(), state={}))
+    with pytest.raises(RemoteProtocolError, match="is it a port for KISS"):
+        await asyncio.wait_for(server.serve(None, lambda: None), SOON)
