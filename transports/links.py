@@ -12,6 +12,7 @@ for both end with a tcdrain, which would block the loop on a port that takes not
 import asyncio
 import contextlib
 import errno
+import os
 import re
 import socket
 import termios
@@ -29,7 +30,7 @@ CLOSE_TIMEOUT = 1.0  # seconds for what is still to be written
 CLOSE_POLL = 0.02  # seconds between looks at what a closing port has still to write; no event tells
 AGWPE_PORT = 8000  # where AGWPE servers listen; agwpe:// is TCP, and the session's business (`transports.agwpe`)
 DEAD_PEER = 60  # seconds after which a TCP peer that answers nothing is gone
-READ_SIZE = 16_384  # bytes; pyserial-asyncio reads 1,024, with two system calls each
+READ_SIZE = 16_384  # bytes; a pty gives at most 4,096 at once, TCP more
 WRITE_LIMIT = 1024  # bytes waiting to be written before `drain` waits: about a second at 9600 Bd
 
 
@@ -212,10 +213,29 @@ async def _open_serial(parts: SplitResult, receiver: Receiver, baud: int) -> Lin
         raise
     link = Link(receiver, parts.path)
     # It announces itself only in the next turn of the loop, when what it reads first is on its way already.
-    transport = serial_asyncio.SerialTransport(loop, link, port)
-    transport._max_read_size = READ_SIZE  # noqa: SLF001  (it has no public way; 0.6 is its last release)
-    link.connection_made(transport)
+    link.connection_made(_SerialTransport(loop, link, port))
     return link
+
+
+class _SerialTransport(serial_asyncio.SerialTransport):  # type: ignore[misc]  # ships no types
+    """pyserial-asyncio's, but for the read: its own asks the kernel four times for what one read gives.
+
+    A tenth of the time from the port to a consumer (`docs/performance.md`). 0.6 is its last release, so what is
+    overridden here stays as it is.
+    """
+
+    def _read_ready(self) -> None:
+        try:
+            data = os.read(self._serial.fd, READ_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._close(exc=error)
+            return
+        if data:
+            self._protocol.data_received(data)
+        else:  # ready to be read, and nothing to read: the device is gone
+            self._close(exc=serial.SerialException("the port ended"))
 
 
 def _close_late(opening: "asyncio.Future[serial.Serial]") -> None:
