@@ -30,6 +30,7 @@ class AprsSession:
         self.path = [hop.strip() for hop in path.split(",") if hop.strip()]
         self._ax25 = Ax25Session(callsign, setup=setup)
         self.clock = self._ax25.clock
+        self.is_active = self._ax25.is_active
         self._not_aprs = 0
 
     def scope(self) -> Mapping[str, Any]:

@@ -34,6 +34,7 @@ class Ax25Session:
         self.air_baud = air_baud
         self.clock = Clock()
         self.tnc = Tnc(setup or Setup(), self.clock)
+        self.is_active = self.tnc.setup.is_active
         self._not_ax25 = 0
 
     def scope(self) -> Mapping[str, Any]:

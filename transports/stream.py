@@ -22,7 +22,7 @@ from edge.mailbox import DRAIN, Mailbox
 from edge.registry import Device
 from edge.spec import SPEC_VERSION, CloseCode
 from transports.links import Link, open_link
-from transports.session import ActiveSession, Session
+from transports.session import ActiveSession, Session, as_active
 
 logger = logging.getLogger("transports.stream")
 
@@ -110,7 +110,8 @@ class _Connection:
         self.failed_reads = 0  # by a bug in the session, which never raises by its contract
         self._late: list[dict[str, Any]] = []  # events of one read that found no room; nothing is read meanwhile
         self._relief: asyncio.Task[None] | None = None
-        self._active = _Active(self, session) if isinstance(session, ActiveSession) else None
+        active = as_active(session)
+        self._active = None if active is None else _Active(self, active)
         # Before the link is open, for the first bytes may come with the same turn of the loop.
         self.mailbox.offer({"type": f"{session.scope_type}.connect"})
 

@@ -32,6 +32,11 @@ class Setup:
     parameters: kiss.Parameters = field(default_factory=kiss.Parameters)  # sent at every link-up
     ask: bool = False  # what it is, and after each transmission how much waits (Direwolf, fldigi)
 
+    @property
+    def is_active(self) -> bool:
+        """Whether anything is ever said, or waited for, that no consumer sends."""
+        return self.ask or self.dialect.ackmode or bool(self.parameters.frames())
+
 
 @dataclass(slots=True)
 class _Waiting:

@@ -10,7 +10,7 @@ from transports.aprs import AprsSession
 from transports.ax25 import Ax25Session
 from transports.codecs.kiss import Checksum, KissDialect, KissFrame, Parameters, encode
 from transports.options import AprsOptions, Ax25Options
-from transports.session import ActiveSession
+from transports.session import ActiveSession, as_active
 from transports.tnc import CONFIRM_TIMEOUT, MAX_UNCONFIRMED, Setup, setup_of
 
 CONFIRMING = Setup(dialect=KissDialect(ackmode=True))
@@ -37,6 +37,7 @@ def test_the_sessions_are_active_and_ready_at_once():
 def test_with_default_options_nothing_is_ever_said(module):
     options = Ax25Options() if module is ax25 else AprsOptions()
     session = module.build(Device(name="vhf", link="memory://vhf", options=options, state={})).make_session()
+    assert as_active(session) is None
     session.opened()
     session.receive_bytes(b"\xc0\x06TXBUF:9\xc0\xc0\x0c\x00\x01\xc0\xc0\x00noise\xc0", 0)
     assert session.deadline() is None
@@ -95,6 +96,12 @@ def test_a_frame_that_asks_for_it_is_confirmed_with_its_id():
     assert session.receive_bytes(b"\xc0\x2c\x01\x00\xc0", 0) == []  # said twice
     assert session.counters()["not_data"] == 1
     assert session.deadline() is None
+
+
+@pytest.mark.parametrize("setup", [CONFIRMING, ASKING, Setup(parameters=Parameters(txdelay=0))])
+def test_whoever_has_something_to_say_is_active(setup):
+    for session in (Ax25Session(setup=setup), AprsSession(setup=setup)):
+        assert as_active(session) is session
 
 
 def test_frames_that_do_not_ask_go_as_ever():
