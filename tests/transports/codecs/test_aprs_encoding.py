@@ -220,23 +220,22 @@ def blown(weather):
     return {**dict(zip(names, weather.get("wind", ()), strict=False)), **rest}
 
 
+# The parser takes a lone wind for course and speed, as others do.
 WEATHER = (
-    (
-        st.fixed_dictionaries(
-            {},
-            optional={
-                "wind": st.tuples(st.integers(1, 360), DIGITS.map(lambda mph: round(mph * 0.44704, 2))),
-                "gust": DIGITS.map(lambda mph: round(mph * 0.44704, 2)),
-                "temperature": st.integers(-99, 250).map(lambda fahrenheit: round((fahrenheit - 32) / 1.8, 2)),
-                "rain_1h": DIGITS.map(lambda inches: round(inches * 0.254, 2)),
-                "rain_24h": DIGITS.map(lambda inches: round(inches * 0.254, 2)),
-                "rain_since_midnight": DIGITS.map(lambda inches: round(inches * 0.254, 2)),
-                "humidity": st.integers(1, 100),
-                "pressure": st.integers(3000, 12000).map(lambda tenths: tenths / 10),
-                "luminosity": st.integers(0, 1999),
-                "snow_24h": st.integers(0, 99).map(lambda inches: round(inches * 25.4, 1)),
-            },
-        ).map(blown)
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "wind": st.tuples(st.integers(1, 360), DIGITS.map(lambda mph: round(mph * 0.44704, 2))),
+            "gust": DIGITS.map(lambda mph: round(mph * 0.44704, 2)),
+            "temperature": st.integers(-99, 250).map(lambda fahrenheit: round((fahrenheit - 32) / 1.8, 2)),
+            "rain_1h": DIGITS.map(lambda inches: round(inches * 0.254, 2)),
+            "rain_24h": DIGITS.map(lambda inches: round(inches * 0.254, 2)),
+            "rain_since_midnight": DIGITS.map(lambda inches: round(inches * 0.254, 2)),
+            "humidity": st.integers(1, 100),
+            "pressure": st.integers(3000, 12000).map(lambda tenths: tenths / 10),
+            "luminosity": st.integers(0, 1999),
+            "snow_24h": st.integers(0, 99).map(lambda inches: round(inches * 25.4, 1)),
+        },
     )
     .filter(lambda drawn: drawn.keys() - {"wind"})
     .map(blown)
