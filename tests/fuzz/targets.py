@@ -7,6 +7,7 @@ fuzzer says which input took too long. Who calls these: `campaign`, guided by co
 
 import json
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -151,6 +152,20 @@ def fuzz_aprs(data):
     assert aprs.parse("QQ1ABC-1", destination.decode("latin-1"), ("WIDE1-1",), info) == packet
 
 
+def fuzz_encode(data):
+    """What was parsed is refused in words, or written so that it is understood."""
+    destination, _, info = data.partition(b"\n")
+    packet = aprs.parse("QQ1ABC-1", destination.decode("latin-1"), (), info)
+    try:
+        first = aprs.encode({"format": packet.format, **packet.fields})
+    except ValueError as error:
+        assert str(error)
+        return
+    again = aprs.parse("QQ1ABC-1", first.destination or destination.decode("latin-1"), (), first.info)
+    assert again.raw == first.info
+    assert again.format != "unparsed", (packet, first)
+
+
 def fuzz_sessions(data):
     """What a link gives to a session, whole and in chunks, becomes the same events, of values that ASGI permits."""
     for make in (AprsSession, Ax25Session, lambda: SerialSession("line"), lambda: SerialSession("bytes")):
@@ -221,9 +236,15 @@ def _frames():
     return [bytes.fromhex(vector["bytes"]) for vector in _vectors("ax25")]
 
 
+def _on_air():
+    """Packets as they were heard, of all kinds that APRS has; bytes that are no text are written <0x1c>."""
+    lines = (VECTORS / "on_air.txt").read_bytes().splitlines()
+    return [re.sub(rb"<0x([0-9a-f]{2})>", lambda found: bytes([int(found[1], 16)]), line) for line in lines]
+
+
 def _aprs():
-    mic_e = b'S32UVT\n`(_fn"Oj/]TEST='
-    return [mic_e, *(b"APZEDG\n" + vector["info"].encode() for vector in _vectors("aprs"))]
+    heard = [re.sub(rb"^.*?>([^,:]*)[^:]*:", rb"\1\n", line) for line in _on_air()]
+    return [*heard, *(b"APZEDG\n" + vector["info"].encode() for vector in _vectors("aprs"))]
 
 
 _SEEDS = {
@@ -231,8 +252,9 @@ _SEEDS = {
     "lines": lambda: [b"one\rtwo\r\nthree\n\n" + b"x" * 2 * SMALL + b"\nend"],
     "kiss": _kiss,
     "ax25": _frames,
-    "tnc2": lambda: [vector["text"].encode() for vector in _vectors("tnc2")],
+    "tnc2": lambda: [*_on_air(), *(vector["text"].encode() for vector in _vectors("tnc2"))],
     "aprs": _aprs,
+    "encode": _aprs,
     "sessions": lambda: [b"".join(kiss.encode(kiss.KissFrame(data=frame)) for frame in _frames())],
     "topics": lambda: [
         b"sensors/+room/#rest\nsensors/attic/t/1\naprs/{source}/x",
