@@ -15,7 +15,7 @@ from edge.errors import ConfigError
 from edge.topics import TopicFilter, fill, template_problem
 from transports.aprs import AprsSession
 from transports.ax25 import Ax25Session
-from transports.codecs import aprs, ax25, kiss, lines, tnc2
+from transports.codecs import agwpe, aprs, ax25, kiss, lines, tnc2
 from transports.codecs.delimited import Splitter
 from transports.serial import SerialSession
 
@@ -112,6 +112,33 @@ def fuzz_kiss(data):
         reader = kiss.Decoder(max_frame=SMALL)
         assert reader.receive_bytes(kiss.encode(frame)) == [frame]
         kiss.read_report(frame.data)
+
+
+def fuzz_agwpe(data):
+    """Frames up to the first header that cannot be one; the same from any chunks, and the error too."""
+
+    def read(pieces):
+        decoder, frames = agwpe.Decoder(), []
+        try:
+            for piece in pieces:
+                frames += decoder.receive_bytes(piece)
+                assert held(decoder) <= 2 * (agwpe.HEADER_SIZE + agwpe.MAX_DATA) + ROOM
+        except agwpe.FrameError as error:
+            return frames, str(error)
+        return frames, ""
+
+    frames, error = read(chunks(data))
+    try:
+        assert agwpe.Decoder().receive_bytes(data) == frames
+        assert not error
+    except agwpe.FrameError as told:
+        assert str(told) == error
+    for frame in frames:
+        agwpe.read_ports(frame)
+        agwpe.read_version(frame)
+        agwpe.read_outstanding(frame)
+        if all(call.isascii() and len(call) <= agwpe.MAX_CALL for call in (frame.source, frame.destination)):
+            assert agwpe.Decoder().receive_bytes(agwpe.encode(frame)) == [frame]
 
 
 def fuzz_ax25(data):
@@ -251,6 +278,7 @@ _SEEDS = {
     "delimited": lambda: [b"\nabc\ndef\n\n" + b"x" * 2 * SMALL + b"\nend"],
     "lines": lambda: [b"one\rtwo\r\nthree\n\n" + b"x" * 2 * SMALL + b"\nend"],
     "kiss": _kiss,
+    "agwpe": lambda: [bytes.fromhex(vector["bytes"]) for vector in _vectors("agwpe")],
     "ax25": _frames,
     "tnc2": lambda: [*_on_air(), *(vector["text"].encode() for vector in _vectors("tnc2"))],
     "aprs": _aprs,

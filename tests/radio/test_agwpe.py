@@ -124,6 +124,7 @@ async def test_direwolf_transmits_what_we_send_over_agwpe_and_says_when_none_wai
         await eventually(lambda: [event for event in told if event["type"] == "aprs.sent"], lambda: f"{told}")
         sent = re.findall(rb"\[0[LH][^]]*\] QQ1EDG-1>APZEDG,WIDE1-1:(.*)", direwolf.log.read_bytes())
         assert sent == [stuffed]
+        assert [event["type"] for event in told] == ["aprs.connect", "aprs.sent"]  # and not heard as another's
         assert [(event["id"], event["confirmed"]) for event in told if event["type"] == "aprs.sent"] == [
             ("first", True)
         ]
