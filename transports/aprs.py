@@ -55,6 +55,7 @@ class AprsSession:
             event["packet"] = dict(packet.fields)
             event["reason"] = packet.reason
             event["origins"] = dict(packet.origins)
+            event["made_by"] = aprs.identify(event["destination"], event["info"]) or {}
             event["summary"] = aprs.summary(packet)
             events.append(event)
         return events

@@ -2,7 +2,7 @@
 
 `packet` says what a packet holds, `parsing` reads one (it never raises and never loses a byte), `encoding` writes
 those we send, `summaries` says in one sentence what was heard, `devices` who made what sent it. The library aprslib
-reads positions, in `fence` only.
+reads the base-91 numbers in comments, in `fence` only. docs/aprs.md is the reference.
 
 Standard: "APRS Protocol Reference", version 1.0.1, 2000, with the 1.1 and 1.2 addenda.
 """
