@@ -52,11 +52,14 @@ class AprsSession:
                 del event[name]
             event["type"] = "aprs.receive"
             event["format"] = packet.format
-            event["packet"] = dict(packet.fields)
+            event["packet"] = fields = dict(packet.fields)
             event["reason"] = packet.reason
             event["origins"] = dict(packet.origins)
             event["made_by"] = aprs.identify(event["destination"], event["info"]) or {}
             event["summary"] = aprs.summary(packet)
+            if device := aprs.identify(event["destination"], event["info"]):
+                fields["device"] = device
+                event["summary"] = _by_device(event["summary"], device)
             events.append(event)
         return events
 
@@ -115,6 +118,12 @@ def _renamed(event: dict[str, Any]) -> dict[str, Any]:
 
 
 _CONNECTED_ONLY = ("frame", "command", "poll", "nr", "ns")  # what ax25 tells and takes beyond APRS's UI frames
+
+
+def _by_device(summary: str, device: Mapping[str, str]) -> str:
+    """Say behind the summary which device sent the packet, where there is room."""
+    line = f"{summary} [{' '.join(device[name] for name in ('vendor', 'model') if name in device)}]"
+    return line if len(line) <= aprs.MAX_SUMMARY else summary
 
 
 def _encode(packet: object) -> aprs.Encoded:

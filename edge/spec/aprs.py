@@ -1,4 +1,4 @@
-"""Scope ``aprs``: a feed of APRS packets from a TNC (APRS 1.0.1 with the 1.1 and 1.2 additions).
+r"""Scope ``aprs``: a feed of APRS packets from a TNC (APRS 1.0.1 with the 1.1 and 1.2 additions).
 
 **Lifetime, order, addresses, limits, closing** are those of ``ax25`` (`edge.spec.ax25`), whose fields every event
 carries too. Frames that are not APRS (control other than 0x03, PID other than 0xF0) are counted by the transport and
@@ -15,12 +15,81 @@ standard says, yet plain) or "guessed" (what was sent does not settle it), and g
 ``weather`` is named ``weather.gust`` and the like. ``made_by`` names the sender's device or program by ``vendor``,
 ``model`` and ``class``, each only where it is known.
 
-**Sending.** ``aprs.send`` takes ``info`` as bytes, or a ``packet``:
+``packet["device"]`` names what sent it, ``{"vendor", "model", "class"}`` as far as known, by the to-call or the type
+bytes of Mic-E; it is there only for a device that is registered.
 
-* ``{"format": "message", "addressee": "QQ1ABC-7", "text": "hello", "id": "01"}`` (text of at most 67 bytes)
-* ``{"format": "ack", "addressee": …, "id": …}`` and ``{"format": "reject", …}``
-* ``{"format": "status", "text": …}``
-* ``{"format": "position", "latitude": …, "longitude": …, "symbol": "/-", "comment": …}``
+**Sending.** ``aprs.send`` takes ``info`` as bytes, or a ``packet`` with its ``format`` and the fields of
+`transports.codecs.aprs.packet`, in those units. What was heard can be sent as it is: fields that a format does not
+carry are passed over. What the air cannot carry is refused with the field, what was expected and what came.
+
+Positions, to a hundredth of a minute (18 m); ``datum`` "W" makes that 0.2 m, ``compressed`` 0.3 m::
+
+    {"format": "position", "latitude": 49.5, "longitude": -72.75, "symbol": "/-", "comment": "at most 43 bytes"}
+    {"format": "position", "latitude": 49.5, "longitude": -72.75, "messaging": True, "timestamp": "092345z"}
+    {"format": "position", "latitude": 49.5, "longitude": -72.75, "symbol": "/>", "course": 88, "speed": 66.7}
+    {"format": "position", "latitude": 49.5, "longitude": -72.75, "altitude": 376.1, "datum": "W"}
+    {"format": "position", "latitude": 49.5, "longitude": -72.75, "compressed": True, "course": 88, "speed": 67.1}
+    {"format": "position", "latitude": 49.5, "longitude": -72.75, "ambiguity": 2}
+
+``timestamp`` is ``DDHHMMz`` (UTC), ``DDHHMM/`` (local) or ``HHMMSSh`` (UTC). Behind a plain place stands at most one of
+``course`` and ``speed`` (km/h), ``phg``, ``dfs``, ``range`` (km), ``area``, ``signpost``; with the symbol ``/\`` a
+``bearing`` and its ``nrq`` beside a course. In its comment, telemetry, each number 0 to 8,280::
+
+    {"format": "position", "latitude": 49.5, "longitude": -72.75, "phg": "5132"}
+    {"format": "position", "latitude": 49.5, "longitude": -72.75, "range": 80.5}
+    {"format": "position", "latitude": 49.5, "longitude": -72.75,
+     "telemetry": {"sequence": 7, "values": [199, 0, 8280], "bits": ""}}
+
+Mic-E, whose destination address is part of the position and takes the place of the event's ``destination``;
+``mic_e_message`` is M0 to M6, C0 to C6 or Emergency::
+
+    {"format": "mic-e", "latitude": 49.5, "longitude": -72.75, "symbol": "/>", "course": 88, "speed": 66.7,
+     "altitude": 376, "mic_e_message": "M2: In Service"}
+
+Objects (1 to 9 characters; without ``timestamp`` a permanent one) and items (3 to 9); ``alive`` False takes them back::
+
+    {"format": "object", "name": "LEADER", "latitude": 49.5, "longitude": -72.75, "symbol": "/>", "alive": True}
+    {"format": "item", "name": "AID #2", "latitude": 49.5, "longitude": -72.75, "symbol": "/A", "alive": False}
+    {"format": "object", "name": "SEARCH", "latitude": 49.5, "longitude": -72.75, "symbol": "\\l",
+     "area": {"shape": 7, "color": 3, "latitude_offset": -0.07, "longitude_offset": 0.07}}
+    {"format": "item", "name": "I91 3N", "latitude": 49.5, "longitude": -72.75, "symbol": "\\m", "signpost": "55"}
+
+Weather with a place (the symbol is a weather station's), without one (month, day, hour, minute), and in objects::
+
+    {"format": "weather", "latitude": 49.5, "longitude": -72.75, "weather": {"temperature": 21.5, "humidity": 60}}
+    {"format": "weather", "timestamp": "10090556",
+     "weather": {"wind_direction": 220, "wind_speed": 1.8, "gust": 2.2, "temperature": 25.0, "rain_1h": 0.5}}
+    {"format": "object", "name": "WX", "latitude": 49.5, "longitude": -72.75, "symbol": "/_",
+     "weather": {"pressure": 990.0}}
+
+Messages (text of at most 67 bytes, id of at most 5 letters and digits) and their answers; ``reply_ack`` makes them
+``{MM}AA`` and ``ackMM}AA`` with ids of at most 2. Bulletins 0 to 9 and announcements A to Z, perhaps of a group::
+
+    {"format": "message", "addressee": "QQ1ABC-7", "text": "hello", "id": "01"}
+    {"format": "message", "addressee": "QQ1ABC-7", "text": "hello", "id": "M1", "reply_ack": "A7"}
+    {"format": "ack", "addressee": "QQ1ABC-7", "id": "01"}
+    {"format": "reject", "addressee": "QQ1ABC-7", "id": "01"}
+    {"format": "bulletin", "number": "4", "group": "WX", "text": "Stand by your snowplows"}
+
+Telemetry, and what its five channels and eight bits mean (``addressee`` is whose telemetry it is)::
+
+    {"format": "telemetry", "telemetry": {"sequence": 5, "values": [199, 0, 255, 7.5, -3], "bits": "01101001"}}
+    {"format": "telemetry-definition", "addressee": "QQ1ABC", "definition": "PARM", "names": ["Battery", "Inside"]}
+    {"format": "telemetry-definition", "addressee": "QQ1ABC", "definition": "UNIT", "names": ["V", "deg.C"]}
+    {"format": "telemetry-definition", "addressee": "QQ1ABC", "definition": "EQNS", "coefficients": [0, 0.1, 0]}
+    {"format": "telemetry-definition", "addressee": "QQ1ABC", "definition": "BITS", "bits": "11111111", "title": "Hut"}
+
+Status (62 bytes with all that is in it), queries to everybody, capabilities, one's own formats, and a packet of another
+network, by its fields or by ``raw``::
+
+    {"format": "status", "text": "on the air"}
+    {"format": "status", "text": "on the air", "timestamp": "092345z"}
+    {"format": "status", "text": "my house", "locator": "IO91SX", "symbol": "/-", "heading": 110, "erp": 490}
+    {"format": "query", "query": "APRS", "latitude": 49.5, "longitude": -72.75, "range": 320}
+    {"format": "capabilities", "capabilities": {"IGATE": "", "MSG_CNT": "43"}}
+    {"format": "user-defined", "experiment": "Q1", "text": "anything"}
+    {"format": "third-party", "source": "QQ1ABC", "destination": "APRS", "path": ["TCPIP", "QQ1GAT*"],
+     "packet": {"format": "message", "addressee": "QQ2ABC", "text": "hello", "id": "1"}}
 
 It passes the transmit gate as every transmission does.
 """

@@ -1,3 +1,6 @@
+import ast
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,6 +9,7 @@ from edge import spec
 from edge.errors import LocalProtocolError
 from edge.registry import Device
 from transports.aprs import AprsSession, build
+from transports.codecs import aprs
 from transports.options import TO_CALL, AprsOptions
 from transports.simulator.kiss import encode_kiss
 from transports.simulator.packets import Packet, encode_packet
@@ -77,6 +81,42 @@ def test_a_packet_is_sent_to_our_to_call_by_the_devices_path(session, packet, in
     event = heard(session.send({"type": "aprs.send", "packet": packet}))
     assert event["info"] == info
     assert (event["source"], event["destination"], event["via"]) == ("QQ1EDG-10", TO_CALL, ["WIDE1-1", "WIDE2-1"])
+
+
+def examples():
+    """The packets that the specification shows, as a reader would type them."""
+    return [
+        ast.literal_eval(found[0].strip())
+        for found in re.finditer(r"^    \{\"format\".*?\}$(?!\n     \")", spec.aprs.__doc__, re.MULTILINE | re.DOTALL)
+    ]
+
+
+@pytest.mark.parametrize("packet", examples(), ids=lambda packet: packet["format"])
+def test_each_packet_that_the_specification_shows_is_sent_and_heard_as_such(session, packet):
+    event = heard(session.send({"type": "aprs.send", "packet": packet}))
+    assert event["format"] == packet["format"]
+    assert event["destination"] == (TO_CALL if packet["format"] != "mic-e" else "T9SP0P")
+
+
+def test_the_specification_shows_each_format_that_can_be_sent():
+    assert {packet["format"] for packet in examples()} == set(aprs.ENCODABLE)
+
+
+def test_the_destination_of_mic_e_is_its_own_whatever_the_event_says(session):
+    packet = {"format": "mic-e", "latitude": 33.427333, "longitude": -112.129, "mic_e_message": "M3: Returning"}
+    event = heard(session.send({"type": "aprs.send", "packet": packet, "destination": "APRS"}))
+    assert event["destination"] == "S32UVT"
+    assert event["packet"]["latitude"] == pytest.approx(33.427333)
+
+
+def test_a_packet_names_the_device_that_sent_it(session):
+    (event,) = session.receive_bytes(kiss(b">hello", destination="APDR15"), 0)
+    assert event["packet"]["device"] == {"vendor": "Open Source", "model": "APRSdroid", "class": "app"}
+    assert event["summary"] == "status hello [Open Source APRSdroid]"
+    (event,) = session.receive_bytes(kiss(b">" + b"x" * 190, destination="APDR15"), 0)
+    assert "APRSdroid" not in event["summary"]
+    (event,) = session.receive_bytes(kiss(b">hello"), 0)
+    assert "device" not in event["packet"]
 
 
 def test_a_packet_may_have_its_own_path_and_destination(session):

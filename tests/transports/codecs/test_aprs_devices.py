@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
         ("ID", None),
         ("", None),
         ("QQ1ABC", None),
-        ("APZEDG", {"model": "Experimental"}),
+        ("APZEDG", None),
     ],
 )
 def test_a_to_call_names_its_device(destination, device):
@@ -97,6 +97,10 @@ tocalls:
  - tocall: APX???
    model: "Xastir"
    class: software
+
+ - tocall: "APZ*"
+   vendor: Unknown
+   model: Experimental
 """,
         encoding="utf-8",
     )

@@ -11,6 +11,6 @@ from transports.codecs.aprs.devices import identify
 from transports.codecs.aprs.encoding import ENCODABLE, Encoded, encode
 from transports.codecs.aprs.packet import FORMATS, Packet
 from transports.codecs.aprs.parsing import parse
-from transports.codecs.aprs.summaries import summary
+from transports.codecs.aprs.summaries import MAX_SUMMARY, summary
 
-__all__ = ["ENCODABLE", "FORMATS", "Encoded", "Packet", "encode", "identify", "parse", "summary"]
+__all__ = ["ENCODABLE", "FORMATS", "MAX_SUMMARY", "Encoded", "Packet", "encode", "identify", "parse", "summary"]

@@ -53,6 +53,7 @@ measure. docs/aprs.md says how each is read.
 | `quality` | int, 0 to 8 | df, an Agrelo DFJr's report, with `bearing` |
 | `source`, `destination`, `path` | text, text, list of text | third-party |
 | `packet` | dict of `format`, `fields`, `reason`, `raw`, `origins` of the packet inside | third-party |
+| `device` | dict of `vendor`, `model`, `class` as far as known; added by the transport (`devices.identify`) | all |
 | `text` | text | beacon, test, unparsed |
 
 `weather` holds, where sent: `wind_direction` degrees, `wind_speed` and `gust` m/s, `temperature` and
