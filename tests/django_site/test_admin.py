@@ -110,6 +110,27 @@ def test_a_good_device_with_a_route_is_saved(browser):
     assert list(device.routes.values_list("consumer", "match")) == [(ECHO, "source=QQ1*")]
 
 
+def test_a_tncs_profile_is_a_choice_and_its_speed_may_stay_empty(browser):
+    page = browser.get(f"{DEVICES}add/?kind=aprs").content.decode()
+    assert re.search(
+        r'<select name="option_profile".*?<option value="kiss" selected>Any KISS TNC</option>', page, re.DOTALL
+    )
+    assert '<option value="kantronics">' in page
+    assert re.search(r'<input type="number" name="option_baud" min="300"', page)
+    answer = add(
+        browser, "aprs", {**APRS, "option_baud": "", "option_profile": "kantronics", "option_enter_kiss": "on"}
+    )
+    assert answer.status_code == 302
+    options = Device.objects.get().options
+    assert (options["profile"], options["enter_kiss"], "baud" in options) == ("kantronics", True, False)
+
+
+def test_entering_what_is_always_in_kiss_mode_is_a_mistake_at_its_field(browser):
+    found = errors(add(browser, "aprs", {**APRS, "option_profile": "ninotnc", "option_enter_kiss": "on"}))
+    assert list(found) == ["option_enter_kiss"]
+    assert "turn this off" in found["option_enter_kiss"]
+
+
 @pytest.mark.parametrize(
     ("change", "field", "words"),
     [

@@ -91,3 +91,37 @@ def test_no_message_shows_the_password_of_a_broker():
     Device.objects.create(name="broker", kind="mqtt", link="mqt://ann:s3cret@localhost", options={"password": 5})
     assert found()
     assert "s3cret" not in str(found())
+
+
+@pytest.fixture
+def own(monkeypatch, tmp_path):
+    """A data folder with a profile of a person's own that is wrong."""
+    monkeypatch.setenv("EDGE_DATA", str(tmp_path))
+    path = tmp_path / "tnc" / "mine" / "profile.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text('label = "Mine"\nhelp = "It is."\nline = { source = "seen", baud = 30 }\n')
+    return path
+
+
+def test_a_profile_that_is_wrong_is_an_error_once(own):
+    (message,) = found()
+    assert (message.id, message.is_serious()) == ("edge.E009", True)
+    assert message.msg.startswith(
+        f"{own}: kiss: expected a table; it is missing; line.baud: expected at least 300; got 30"
+    )
+    assert "docs/profiles.md" in message.hint
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"profile": "gone"}, "profile: expected one of kiss, arduino"),
+        ({"profile": "ninotnc", "enter_kiss": True}, "enter_kiss: NinoTNC is in KISS mode always"),
+        ({"hardware": "6 zz"}, "what the TNC is told: "),
+    ],
+)
+def test_what_does_not_go_with_a_profile_is_an_error(vhf, options, words):
+    Device.objects.update(options=options)
+    (message,) = found()
+    assert message.id == "edge.E004"
+    assert words in message.msg

@@ -129,3 +129,36 @@ def test_whatever_comes_is_an_instance_or_a_config_error(values):
     else:
         assert 300 <= parsed.baud <= 4_000_000
         assert 0 <= parsed.gain <= 1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    speed: int = option(0, label="Speed", minimum=300, maximum=9600)
+    gain: float = option(-1, label="Gain", minimum=0, maximum=1)
+    kind: str = option("a", label="Kind", choices=lambda: (("a", "A"), (str(len(OFFERED)), "Many")))
+
+
+OFFERED = [1, 2]
+
+
+def test_a_default_below_the_least_stands_for_what_is_found_elsewhere():
+    assert parse_options(Found, {"speed": 0, "gain": -1.0}, where="x") == Found()
+    speed, gain, kind = describe(Found)
+    assert speed.is_automatic(0)
+    assert gain.is_automatic(-1)
+    assert not any(speed.is_automatic(value) for value in (300, 1, False, "0"))
+    assert not kind.is_automatic("a")
+    assert not describe(Options)[0].is_automatic(9600)
+    with pytest.raises(ConfigError, match="speed: expected at least 300; got 1"):
+        parse_options(Found, {"speed": 1}, where="x")
+
+
+def test_choices_that_are_data_are_asked_for_each_time():
+    assert parse_options(Found, {"kind": "2"}, where="x").kind == "2"
+    OFFERED.append(3)
+    try:
+        assert describe(Found)[2].choices == (("a", "A"), ("3", "Many"))
+        with pytest.raises(ConfigError, match="kind: expected one of a, 3; got '2'"):
+            parse_options(Found, {"kind": "2"}, where="x")
+    finally:
+        OFFERED.pop()

@@ -50,11 +50,15 @@ class Box:
             return await self.heard.get()
 
 
+def url_of(tnc):
+    return str(tnc.link) if str(tnc.link).startswith("tcp://") else f"serial://{tnc.link}"
+
+
 @contextlib.asynccontextmanager
-async def running(tnc, profile, *, enter_kiss):
+async def running(tnc, profile, *, enter_kiss, **more):
     """Serve the TNC as the box does; at the end it is stopped as the box stops it."""
-    options = Ax25Options(callsign="QQ1EDG", profile=profile, enter_kiss=enter_kiss)
-    server = ax25.build(Device(name="vhf", link=f"serial://{tnc.link}", options=options, state={}))
+    options = Ax25Options(callsign="QQ1EDG", profile=profile, enter_kiss=enter_kiss, **more)
+    server = ax25.build(Device(name="vhf", link=url_of(tnc), options=options, state={}))
     box = Box()
     box.server = server
 
@@ -153,6 +157,52 @@ async def test_one_that_is_always_in_kiss_mode_is_sent_nothing_but_frames(plugge
         assert [await tnc.next_sent(LIMIT), await tnc.next_sent(LIMIT)] == [TRAP, TRAP]
         assert (tnc.firmware.lost, tnc.counts.garbled) == (0, 0)
         assert bytes(tnc.host_bytes).strip(b"\xc0") == b"\x00" + TRAP + b"\xc0\xc0\x00" + TRAP
+
+
+@pytest.mark.parametrize("family", ["direwolf", "soundmodem"])
+async def test_a_program_is_used_over_tcp_and_comes_back(family):
+    async with SimulatedTnc("tcp://127.0.0.1:0", firmware=FAMILIES[family]()) as tnc:
+        async with running(tnc, family, enter_kiss=False) as box:
+            for _ in range(2):
+                await come_up(box)
+                tnc.hear(HI)
+                assert await box.next() == HI
+                await box.send({"type": "ax25.send", "raw": TRAP})
+                assert await tnc.next_sent(LIMIT) == TRAP
+                if box.ups == 1:
+                    tnc.unplug()
+                    box.up.clear()
+                    tnc.replug()
+
+
+async def test_parameters_are_told_once_the_tnc_is_in_kiss_mode_and_again_after_it_was_unplugged(plugged):
+    async with plugged("kantronics") as tnc:
+        async with running(tnc, "kantronics", enter_kiss=True, txdelay=400, persistence=100) as box:
+            for _ in range(2):
+                await come_up(box)
+                await box.send({"type": "ax25.send", "raw": HI})
+                assert await tnc.next_sent(LIMIT) == HI
+                assert tnc.parameters == {(0, "txdelay"): b"\x28", (0, "persistence"): b"\x64"}
+                if box.ups == 1:
+                    tnc.unplug()
+                    box.up.clear()
+                    tnc.parameters.clear()
+                    tnc.firmware.was_left()
+                    tnc.replug()
+
+
+async def test_a_tnc_that_answers_otherwise_is_told_of_in_plain_words(plugged):
+    async with plugged("kiss") as tnc:
+        server = ax25.build(
+            Device(
+                name="vhf",
+                link=f"serial://{tnc.link}",
+                options=Ax25Options(profile="kenwood-d710", enter_kiss=True),
+                state={},
+            )
+        )
+        with pytest.raises(RemoteProtocolError, match="the TNC did not enter KISS mode: step 3 of its profile"):
+            await asyncio.wait_for(server.serve(Box().app, lambda: None), LIMIT)
 
 
 async def test_a_kenwood_that_is_not_told_of_its_c_leaves_packet_mode(plugged):

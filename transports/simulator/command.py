@@ -22,7 +22,11 @@ def build_parser() -> argparse.ArgumentParser:
     """Give the parser of the command's options."""
     parser = argparse.ArgumentParser(prog="edge simulate", description="A simulated TNC on a pty, and its air.")
     add = parser.add_argument
-    add("--link", default="/tmp/edge-tnc", help="symlink to make for the port (default: %(default)s)")  # noqa: S108
+    add(
+        "--link",
+        default="/tmp/edge-tnc",
+        help="symlink to make for the port, or tcp://127.0.0.1:8001 (default: %(default)s)",
+    )  # noqa: S108
     add(
         "--family",
         choices=FAMILIES,
@@ -46,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(argv)
     try:
         asyncio.run(_simulate(options))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         sys.stderr.write(f"edge simulate: cannot make the port {options.link}: {error}\n")
         return 1
     return 0

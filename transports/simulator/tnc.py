@@ -26,6 +26,7 @@ from transports.simulator.firmware import Firmware
 from transports.simulator.kiss import PARAMETER_NAMES, RETURN, KissFrame, KissReader, encode_kiss
 from transports.simulator.packets import describe
 from transports.simulator.port import PtyPort
+from transports.simulator.tcp import TcpPort
 
 MAX_SENT = 1000  # frames remembered in ``sent``, and as many waiting for ``next_sent``; the oldest goes first
 MAX_PAUSE = 1.0  # seconds between two looks at the air, which may have changed its plans meanwhile
@@ -82,6 +83,8 @@ def steady_clock() -> Callable[[], float]:
 class SimulatedTnc:
     """The device. ``start`` (or ``async with``) plugs it in, ``close`` takes it and its symlink away.
 
+    ``link`` is the symlink to make, or ``tcp://127.0.0.1:8001`` for a TNC that is a program; port 0 is any.
+
     ``air``, if given, is ticked by a task of ours, and hears what the host transmits. ``noise`` is the probability of a
     burst of line noise before a frame. ``sent`` holds the AX.25 frames of the host, newest last, at most ``MAX_SENT``;
     ``parameters`` the last value of each KISS parameter by (port, name). What a host does not read is dropped beyond
@@ -111,14 +114,18 @@ class SimulatedTnc:
         self.firmware.say = self._say
         self.firmware.clock = self._clock
         self.host_bytes = bytearray()  # the last of what the host wrote, KISS or not
-        self._port = PtyPort(Path(link), on_bytes=self._take_bytes, on_host=self._tell_host)
+        self._port: PtyPort | TcpPort = (
+            TcpPort(str(link), on_bytes=self._take_bytes, on_host=self._tell_host)
+            if str(link).startswith("tcp://")
+            else PtyPort(Path(link), on_bytes=self._take_bytes, on_host=self._tell_host)
+        )
         self._reader = KissReader()
         self._unseen: asyncio.Queue[bytes] = asyncio.Queue(MAX_SENT)
         self._player: asyncio.Task[None] | None = None
 
     @property
-    def link(self) -> Path:
-        """The symlink that a host opens."""
+    def link(self) -> Path | str:
+        """The symlink that a host opens, or the URL."""
         return self._port.link
 
     @property

@@ -2,8 +2,10 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
@@ -124,3 +126,36 @@ def test_wrong_options_are_refused(options, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(options)
     assert "usage: edge simulate" in capsys.readouterr().err
+
+
+def test_a_family_has_its_own_manners(tmp_path):
+    link = tmp_path / "tnc"
+    simulation = Simulation(link, "--family", "kantronics", "--rate", "0")
+    simulation.line("ready")
+    host = os.open(link, os.O_RDWR | os.O_NOCTTY)
+    try:
+        settings = termios.tcgetattr(host)
+        settings[4] = settings[5] = termios.B9600
+        termios.tcsetattr(host, termios.TCSANOW, settings)
+        os.write(host, b"\r")
+        said = b""
+        deadline = time.monotonic() + LIMIT
+        while b"cmd:" not in said and select.select([host], [], [], max(deadline - time.monotonic(), 0))[0]:
+            said += os.read(host, 100)
+        assert said == b"\r\ncmd:"
+    finally:
+        os.close(host)
+        simulation.end(signal.SIGTERM)
+
+
+def test_it_can_be_a_program_on_tcp(tmp_path):
+    simulation = Simulation("tcp://127.0.0.1:0", "--family", "direwolf", "--rate", "6000")
+    url = simulation.line("ready")["link"]
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=LIMIT) as client:
+        assert client.recv(1) == b"\xc0"
+    simulation.end(signal.SIGTERM)
+
+
+def test_a_tcp_port_that_is_none_is_told(capsys):
+    assert main(["--link", "tcp://nowhere"]) == 1
+    assert "expected tcp://host:port; got 'tcp://nowhere'" in capsys.readouterr().err
