@@ -134,7 +134,7 @@ def fuzz_agwpe(data):
     except agwpe.FrameError as told:
         assert str(told) == error
     for frame in frames:
-        agwpe.read_ports(frame)
+        assert all(port >= 0 for port in agwpe.read_ports(frame))
         agwpe.read_version(frame)
         agwpe.read_outstanding(frame)
         if all(call.isascii() and len(call) <= agwpe.MAX_CALL for call in (frame.source, frame.destination)):

@@ -155,7 +155,7 @@ def read_ports(frame: AgwpeFrame) -> dict[int, str]:
     _, *names = frame.data.partition(b"\0")[0].decode("latin-1").split(";")
     found: dict[int, str] = {}
     for index, name in enumerate(name for name in names if name):
-        numbered = re.match(r"Port(\d{1,3})\b", name)
+        numbered = re.match(r"Port([1-9][0-9]{0,2})\b", name)
         if not name.endswith(_NO_PORT):
             found[int(numbered[1]) - 1 if numbered else index] = name
     return found
