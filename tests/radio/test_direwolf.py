@@ -12,7 +12,10 @@ import subprocess
 import pytest
 
 from edge.desired import DeviceWish
+from edge.registry import Device
 from tests.scenarios.running import ROOT, SOON, eventually, free_port, short_folder
+from transports import ax25
+from transports.options import Ax25Options
 
 pytestmark = pytest.mark.needs("direwolf", "gen_packets")
 
@@ -153,3 +156,35 @@ async def test_direwolf_transmits_what_we_send_over_the_serial_link(direwolf, de
 
     await eventually(lambda: len(sent()) == 2, direwolf.log.read_text)
     assert sent() == [":QQ1MIA-7 :À and Û are stuffed{42".encode(), stuffed]
+
+
+async def test_direwolf_says_what_it_is_and_what_waits_and_takes_its_parameters(direwolf):
+    """Asked over the serial link, and told more than it has by default; its own log says what it understood."""
+    told, connected = [], asyncio.Event()
+    options = Ax25Options(callsign="QQ1EDG-1", ask=True, txdelay=120, persistence=200, slottime=50, full_duplex="on")
+    device = Device(name="pty", link=f"serial://{await direwolf.pty()}", options=options, state={})
+
+    async def app(scope, receive, send):
+        app.send = send
+        connected.set()
+        while not told or told[-1]["type"] != "ax25.disconnect":
+            told.append(await receive())
+
+    def reports(name):
+        return [event for event in told if event["type"] == "ax25.report" and event["name"] == name]
+
+    task = asyncio.create_task(ax25.build(device).serve(app, lambda: None))
+    try:
+        await asyncio.wait_for(connected.wait(), SOON)
+        await eventually(lambda: reports("tnc"), direwolf.log.read_text)
+        assert "DIREWOLF" in reports("tnc")[0]["text"].upper()
+        await app.send({"type": "ax25.send", "destination": "APZEDG", "info": b">how much waits?"})
+        await eventually(lambda: reports("txbuf"), direwolf.log.read_text)
+        await direwolf.hear(SILENCE)  # the audio clock is what it transmits by
+        await eventually(lambda: reports("txbuf")[-1]["number"] == 0, lambda: f"{told}")
+        said = direwolf.log.read_text(errors="replace")
+        for words in ("TXDELAY = 12", "Persistence = 200", "SlotTime = 5", "FullDuplex = 1"):
+            assert words in said
+    finally:
+        task.cancel()
+        await asyncio.wait([task], timeout=SOON)

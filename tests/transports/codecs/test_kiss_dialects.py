@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from transports.codecs.kiss import Checksum, Command, Decoder, KissDialect, KissFrame, encode
 from transports.codecs.kiss.checksums import crc16, crc_flexnet
+from transports.codecs.kiss.decoder import PLAIN_AGAIN
 
 SUMMED = [Checksum.SMACK, Checksum.XOR, Checksum.TNCX, Checksum.FLEXNET]
 DIALECTS = [
@@ -118,6 +119,18 @@ def test_auto_answers_smack_in_kind_and_goes_on_with_it():
     decoder.receive_bytes(smack[:-2] + bytes((smack[-2] ^ 1,)) + b"\xc0")
     assert (decoder.checksum, decoder.bad_sums) == (Checksum.SMACK, 1)
     assert decoder.receive_bytes(b"\xc0\x00a\xc0") == [KissFrame(data=b"a")]  # the peer waits for ours, or was reset
+    assert decoder.checksum is Checksum.SMACK
+
+
+def test_auto_falls_back_after_many_plain_frames_in_a_row():
+    auto = KissDialect(checksum=Checksum.AUTO)
+    decoder = Decoder(auto)
+    smack = encode(KissFrame(data=b"a"), KissDialect(checksum=Checksum.SMACK))
+    decoder.receive_bytes(smack + b"\xc0\x00a\xc0" * (PLAIN_AGAIN - 1) + smack + b"\xc0\x00a\xc0" * (PLAIN_AGAIN - 1))
+    assert decoder.checksum is Checksum.SMACK
+    decoder.receive_bytes(b"\xc0\x00a\xc0")
+    assert decoder.checksum is Checksum.NONE
+    decoder.receive_bytes(smack)
     assert decoder.checksum is Checksum.SMACK
 
 

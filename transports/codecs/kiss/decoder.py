@@ -15,6 +15,7 @@ from transports.codecs.kiss.frames import FEND, FESC, MAX_FRAME, KissFrame, unst
 
 _COMMAND = 0x0F  # the low nibble of the type byte; 0 is data
 _FEND = FEND[0]
+PLAIN_AGAIN = 16  # data frames; aprx offers its sums anew every half hour at the latest
 
 
 class Decoder:
@@ -28,9 +29,9 @@ class Decoder:
     KISS idles and are not counted.
 
     `checksum` is the sum that what is sent should have. It is the dialect's, but for `Checksum.AUTO`: there nothing
-    until a good SMACK or FLEXNET frame has come, then the same for good. Plain frames may follow: aprx offers sums by
-    one empty frame and goes on without until it is given one, and a TNC that was reset takes a sum as an offer. They
-    are taken in any case where sums are marked; unmarked ones (XOR) must be there.
+    until a good SMACK or FLEXNET frame has come, then the same. Plain frames may follow: aprx offers sums by one empty
+    frame and goes on without until it is given one. `PLAIN_AGAIN` of them in a row are taken for a TNC that knows none
+    in the place of one that did. They are taken in any case where sums are marked; unmarked ones (XOR) must be there.
     """
 
     def __init__(self, dialect: KissDialect = PLAIN, max_frame: int = MAX_FRAME) -> None:
@@ -46,6 +47,7 @@ class Decoder:
         self._tail = bytearray()  # of a frame whose FEND has not come; appending costs O(1), even byte by byte
         self._skipping = True  # until the next FEND: before the first one, and inside an oversized frame
         self._synchronised = False
+        self._plain_in_a_row = 0
 
     def receive_bytes(self, data: bytes) -> list[KissFrame]:
         """Give the frames that end in this chunk, in order."""
@@ -130,6 +132,16 @@ class Decoder:
                 return body  # a plain frame of port 2 or 3, on a line that has no sums as yet
         else:
             opened, found = body, Checksum.NONE
-        if wanted is Checksum.AUTO and opened is not None and found is not Checksum.NONE:
-            self.checksum = found
+        if wanted is Checksum.AUTO and opened is not None:
+            self._follow(found)
         return opened
+
+    def _follow(self, found: Checksum) -> None:
+        """Send with the sums that come, and without after many frames that have none."""
+        if found is not Checksum.NONE:
+            self.checksum = found
+            self._plain_in_a_row = 0
+        elif self.checksum is not Checksum.NONE:
+            self._plain_in_a_row += 1
+            if self._plain_in_a_row >= PLAIN_AGAIN:
+                self.checksum = Checksum.NONE
