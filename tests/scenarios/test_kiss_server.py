@@ -8,9 +8,12 @@ import pytest
 
 from edge.desired import Desired, DeviceWish, RouteWish
 from edge.supervisor import Supervisor
-from tests.scenarios.running import SOON, eventually, frame, free_port, short_folder
+from tests.scenarios.running import SOON, Box, Workbench, eventually, frame, free_port, make_rows, short_folder, until
 from transports.links import MemoryPort
 from transports.simulator.kiss import encode_kiss
+from transports.simulator.packets import decode_packet
+
+SERVER = "transports.kiss_server.KissServer"
 
 APRX = """mycall QQ1EDG-1
 <logging>
@@ -51,7 +54,7 @@ class Station:
         )
         route = RouteWish(
             device="vhf",
-            consumer="transports.kiss_server.KissServer",
+            consumer=SERVER,
             options={"port": self.port, "transmit": True},
         )
         await self.supervisor.apply(Desired(devices=(device,), routes=(route,)))
@@ -141,3 +144,37 @@ async def test_a_tnc_that_comes_back_is_offered_again(station):
     await asyncio.wait_for(station.tnc.opened.wait(), SOON)
     with short_folder() as folder, running("kissutil", "-h", "127.0.0.1", "-p", str(station.port), folder=folder):
         await station.came()
+
+
+@pytest.mark.needs("kissutil")
+def test_a_box_offers_its_serial_tnc_says_who_uses_it_and_stops_although_somebody_does():
+    port = free_port()
+    with short_folder() as folder, Workbench() as bench:
+        tnc = bench.plug(folder / "vhf")
+        link = f"serial://{folder}/vhf"
+        (folder / "data").mkdir()
+        make_rows(
+            folder / "data",
+            {"name": "vhf", "kind": "ax25", "link": link, "transmit": True, "options": {"callsign": "QQ1EDG"}},
+            {"device": "vhf", "consumer": SERVER, "options": {"port": port, "transmit": True}},
+        )
+        words = ("kissutil", "-h", "127.0.0.1", "-p", str(port))
+        with Box(folder / "data") as box:
+
+            def told():
+                return "".join(route["text"] for route in box.device("vhf")["routes"])
+
+            until(lambda: f"0 of 4 clients on 127.0.0.1:{port}" in told(), told)
+            with running(*words, folder=folder) as it:
+                until(lambda: "1 of 4 clients" in told(), told)
+                bench.hear(tnc, ">hello from afar", source="QQ1MIA-7")
+                said = folder / "said"
+                until(lambda: b"QQ1MIA-7>APZSIM,WIDE1-1:>hello from afar" in said.read_bytes(), said.read_text)
+                it.stdin.write(b"QQ1EDG-5>APZTST,WIDE1-1:>ours\n")
+                it.stdin.flush()
+                packet = decode_packet(bench.do(tnc.next_sent()))
+                assert (packet.source, packet.path, packet.info) == ("QQ1EDG-5", ("WIDE1-1",), b">ours")
+                until(lambda: "(1 to it, 1 from it)" in told(), told)
+                assert "(1 to it, 1 from it)" in box.edge("status").stdout
+                code, seconds = box.stop()
+                assert (code, seconds < SOON) == (0, True)
