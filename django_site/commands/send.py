@@ -10,6 +10,7 @@ from edge.cli import FAILED, NOT_RUNNING, OK, REFUSED, USAGE
 EXAMPLES = """examples:
   edge send vhf --to QQ1ABC-7 "see you at nine"      an APRS message
   edge send vhf --status "on the air"                an APRS status
+  edge send vhf --packet '{"format": "object", "name": "TEA", "latitude": 49.5, "longitude": -72.75, "symbol": "/E"}'
   edge send packet --to QQ1ABC --info "hello"        an AX.25 UI frame
   edge send broker --topic home/lamp "on"            an MQTT message
   edge send gps "$PMTK605*31"                        a line to a serial device"""
@@ -27,6 +28,7 @@ def main(arguments: list[str]) -> int:
     made.add_argument("--retain", action="store_true", help="let the broker keep it")
     made.add_argument("--info", help="the information field, as it is")
     made.add_argument("--status", help="an APRS status text")
+    made.add_argument("--packet", metavar="JSON", help="any APRS packet, by its fields (edge/spec/aprs.py)")
     made.add_argument("--json", action="store_true", help="the answer as JSON")
     options = made.parse_intermixed_args(arguments)  # the text may come last, behind the options
     answer = ask_box(options, "GET", "/status")
@@ -67,11 +69,23 @@ def event_of(options: argparse.Namespace, kind: str) -> dict[str, Any] | str:
 def _aprs_event(options: argparse.Namespace) -> dict[str, Any] | str:
     if options.info is not None:
         return {"type": "aprs.send", "info": options.info.encode()}
+    if options.packet is not None:
+        return _packet_event(options.packet)
     if options.status is not None:
         return {"type": "aprs.send", "packet": {"format": "status", "text": options.status}}
     if not options.to or options.text is None:
-        return "an APRS message needs --to and a text; or give --status or --info"
+        return "an APRS message needs --to and a text; or give --status, --packet or --info"
     return {"type": "aprs.send", "packet": {"format": "message", "addressee": options.to.upper(), "text": options.text}}
+
+
+def _packet_event(text: str) -> dict[str, Any] | str:
+    try:
+        packet = json.loads(text)
+    except ValueError as error:
+        return f"--packet: expected JSON, came {text!r:.80}: {error}"
+    if not isinstance(packet, dict):
+        return f"--packet: expected the packet's fields by name, came {text!r:.80}"
+    return {"type": "aprs.send", "packet": packet}
 
 
 def _report(options: argparse.Namespace, status: int, content: dict[str, Any]) -> int:

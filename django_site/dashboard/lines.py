@@ -102,11 +102,15 @@ def _printable(character: str) -> str:
 
 
 def _packet(packet: Mapping[str, Any]) -> str:
-    """The packet of an ``aprs.send``: the specification names its few forms."""
+    """The packet of an ``aprs.send``, in the words that the specification has for its forms."""
     words = [_text(packet, "format")]
     if addressee := _text(packet, "addressee"):
         words.append(f"to {addressee}:")
-    words += [_text(packet, name) for name in ("text", "comment") if _text(packet, name)]
+    latitude, longitude = packet.get("latitude"), packet.get("longitude")
+    if isinstance(latitude, int | float) and isinstance(longitude, int | float):
+        words += [_text(packet, "name"), f"{latitude:.4f} {longitude:.4f}"]
+    words += [_text(packet, name) for name in ("definition", "query", "status", "text", "comment")]
+    words = [word for word in words if word]
     if number := _text(packet, "id"):
         words.append(f"({number})")
     return clean(" ".join(words), MAX_TEXT)

@@ -45,6 +45,12 @@ def test_what_we_send_has_the_time_of_now_and_a_refusal_its_reason():
         ({"type": "serial.send", "bytes": None, "text": "AT"}, "AT"),
         ({"packet": {"format": "message", "addressee": "QQ1X", "text": "hi", "id": "01"}}, "message to QQ1X: hi (01)"),
         ({"type": "aprs.send", "packet": {"format": "position", "comment": "home"}}, "position home"),
+        (
+            {"packet": {"format": "object", "name": "TEA", "latitude": 49.5, "longitude": -72.75, "comment": "hot"}},
+            "object TEA 49.5000 -72.7500 hot",
+        ),
+        ({"packet": {"format": "telemetry-definition", "addressee": "QQ1X", "definition": "PARM"}},
+         "telemetry-definition to QQ1X: PARM"),
         ({"type": "x"}, ""),
     ],
 )  # fmt: skip

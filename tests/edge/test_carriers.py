@@ -34,6 +34,16 @@ def test_a_message_is_acknowledged_and_said():
     ]
 
 
+def test_what_an_igate_brings_is_said_by_the_station_behind_it():
+    inner = {"format": "message", "fields": {"addressee": US, "text": "hi", "id": "1"}, "reason": "", "raw": b""}
+    fields = {"source": PEER, "destination": "APRS", "path": ["TCPIP"], "packet": inner, "device": {"model": "x"}}
+    event = {"type": "aprs.receive", "source": "QQ1GAT", "format": "third-party", "packet": fields}
+    assert aprs_carrier().receive(event, 0) == [
+        {"type": "aprs.send", "packet": {"format": "ack", "addressee": PEER, "id": "1"}},
+        Said(PEER, "hi"),
+    ]
+
+
 def test_what_is_said_is_a_message_with_an_id():
     ((event),) = aprs_carrier().send(PEER, "hi", None, 0)
     assert event["packet"].items() >= {"format": "message", "addressee": PEER, "text": "hi"}.items()

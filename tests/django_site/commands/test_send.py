@@ -6,7 +6,7 @@ from django_site.commands.send import event_of
 
 
 def options(**given):
-    fields = {"text": None, "to": None, "topic": None, "retain": False, "info": None, "status": None}
+    fields = {"text": None, "to": None, "topic": None, "retain": False, "info": None, "status": None, "packet": None}
     return argparse.Namespace(**{**fields, **given})
 
 
@@ -19,6 +19,11 @@ def options(**given):
             {"type": "aprs.send", "packet": {"format": "message", "addressee": "QQ1ABC-7", "text": "hi"}},
         ),
         ("aprs", {"status": "on"}, {"type": "aprs.send", "packet": {"format": "status", "text": "on"}}),
+        (
+            "aprs",
+            {"packet": '{"format": "query", "query": "APRS"}'},
+            {"type": "aprs.send", "packet": {"format": "query", "query": "APRS"}},
+        ),
         ("aprs", {"info": ">x"}, {"type": "aprs.send", "info": b">x"}),
         ("ax25", {"to": "qq1abc", "text": "hi"}, {"type": "ax25.send", "destination": "QQ1ABC", "info": b"hi"}),
         ("ax25", {"to": "QQ1ABC", "info": ""}, {"type": "ax25.send", "destination": "QQ1ABC", "info": b""}),
@@ -38,6 +43,8 @@ def test_the_options_become_the_event_of_the_devices_kind(kind, given, event):
     ("kind", "given", "words"),
     [
         ("aprs", {"text": "hi"}, "--to"),
+        ("aprs", {"packet": "{"}, "--packet: expected JSON, came '{'"),
+        ("aprs", {"packet": "[]"}, "--packet: expected the packet's fields by name"),
         ("ax25", {"text": "hi"}, "--to"),
         ("ax25", {"to": "QQ1ABC"}, "text"),
         ("mqtt", {"text": "hi"}, "--topic"),

@@ -11,9 +11,9 @@ from functools import lru_cache
 
 from transports.codecs.aprs.device_table import MIC_E, MIC_E_OLD, TO_CALLS
 
-REMEMBERED = 512  # to-calls; beyond, the one that was asked for longest ago is looked up anew
+REMEMBERED = 512  # to-calls, and as many marks of Mic-E; beyond, what was asked for longest ago is looked up anew
 MIC_E_HEAD = 9  # bytes of a Mic-E info field before its status text (chapter 10)
-MIC_E_TYPES = b"`'\x1c\x1d"
+MIC_E_TYPES = frozenset((b"`", b"'", b"\x1c", b"\x1d"))
 
 Device = dict[str, str]
 
@@ -22,19 +22,24 @@ def identify(destination: str, info: bytes) -> Device | None:
     """Name the device behind a packet: `{"vendor", "model", "class"}`, each of them only where it is known.
 
     `destination` is the packet's, with or without its SSID. A class is one of those of the database: "ht", "rig",
-    "tracker", "app", "software", "daemon", "igate", "digi", "wx" and some more. Never raises.
+    "tracker", "app", "software", "daemon", "igate", "digi", "wx" and some more. Never raises; takes about a microsecond
+    for what was asked for before, so that the hot path can afford it.
     """
-    if info[:1] and info[0] in MIC_E_TYPES:
-        return _by_mic_e(info[MIC_E_HEAD:].rstrip(b"\r\n").decode("latin-1"))
-    made_by = _by_to_call(destination.partition("-")[0].upper())
-    return _device(made_by)
+    if info[:1] in MIC_E_TYPES:
+        text = info[MIC_E_HEAD:].rstrip(b"\r\n")
+        device = _by_mic_e(text[:1], text[1:][-2:])
+    else:
+        device = _by_to_call(destination)
+    return device and device.copy()
 
 
-def _by_mic_e(text: str) -> Device | None:
-    if text[:1] in ("`", "'"):
-        return _device(MIC_E.get(text[-2:]) if len(text) > len("`_") else None)
-    # "}" ends an altitude, which the oldest radios write without a type byte; so only these two begin one.
-    return _device(MIC_E_OLD.get(text[:1] + text[-1:]) or MIC_E_OLD.get(text[:1])) if text else None
+@lru_cache(REMEMBERED)
+def _by_mic_e(first: bytes, last: bytes) -> Device | None:
+    """By the first byte of the status text and the last two of the others."""
+    head, tail = first.decode("latin-1"), last.decode("latin-1")
+    if head in ("`", "'"):
+        return _device(MIC_E.get(tail))
+    return _device(MIC_E_OLD.get(head + tail[-1:]) or MIC_E_OLD.get(head)) if head else None
 
 
 def _device(made_by: tuple[str, str, str] | None) -> Device | None:
@@ -44,13 +49,14 @@ def _device(made_by: tuple[str, str, str] | None) -> Device | None:
 
 
 @lru_cache(REMEMBERED)
-def _by_to_call(call: str) -> tuple[str, str, str] | None:
+def _by_to_call(destination: str) -> Device | None:
     """Find the to-call itself, else the pattern that leaves the least open."""
+    call = destination.partition("-")[0].upper()
     if found := TO_CALLS.get(call):
-        return found
+        return _device(found)
     fitting = (pattern for pattern in _PATTERNS if _fits(pattern, call))
     best = max(fitting, key=_exactness, default=None)
-    return None if best is None else TO_CALLS[best]
+    return None if best is None else _device(TO_CALLS[best])
 
 
 def _exactness(pattern: str) -> tuple[int, int]:

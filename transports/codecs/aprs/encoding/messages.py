@@ -60,7 +60,9 @@ def encode_bulletin(fields: _Fields) -> bytes:
         fields = {**fields, "addressee": f"BLN{number}{group}"}
     elif not str(fields["addressee"]).startswith("NWS"):
         checks.matching(fields["addressee"], "addressee", _BULLETIN, "BLN, a digit or capital letter, and a group")
-    return _envelope(fields) + checks.text(fields["text"], "bulletin text", MAX_MESSAGE, "|~")
+    body = checks.text(fields["text"], "bulletin text", MAX_MESSAGE, "|~")
+    # Nobody acknowledges one; the weather service numbers its own all the same.
+    return _envelope(fields) + body + (b"{" + _numbered(fields) if fields.get("id") else b"")
 
 
 def encode_definition(fields: _Fields) -> bytes:

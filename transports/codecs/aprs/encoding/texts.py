@@ -54,7 +54,7 @@ def _status_head(fields: _Fields) -> str:
     if not fields.get("locator"):
         return ""
     found = checks.matching(fields["locator"], "locator", _LOCATOR, "a Maidenhead locator of 4 or 6 characters")
-    return found.upper() + "".join(checks.symbol(fields))
+    return found + "".join(checks.symbol(fields))
 
 
 def _beam(fields: _Fields) -> str:
