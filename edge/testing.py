@@ -434,8 +434,8 @@ def _mqtt(_fields: Fields) -> Fields:
 # What each scope has beside device, link and state; and the defaults of what is heard.
 _FEEDS: Mapping[str, tuple[Fields, Callable[[Fields], Fields]]] = {
     "serial": ({"framing": "bytes"}, _serial),
-    "ax25": ({"callsign": "QQ0BOX"}, _ax25),
-    "aprs": ({"callsign": "QQ0BOX"}, _aprs),
+    "ax25": ({"callsign": "QQ0BOX", "air_baud": 1200, "confirms": False}, _ax25),
+    "aprs": ({"callsign": "QQ0BOX", "confirms": False}, _aprs),
     "mqtt": ({"client_id": "test", "topic_filters": ["#"]}, _mqtt),
 }
 

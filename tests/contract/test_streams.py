@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import socket
 import time
 
@@ -12,7 +13,8 @@ from edge.errors import EdgeError, LinkLost, LocalProtocolError
 from edge.registry import Device
 from tests.contract.lines import LIMIT, LINES, until
 from tests.contract.protocols import PROTOCOLS
-from transports import links
+from transports import aprs, ax25, links
+from transports.options import AprsOptions, Ax25Options
 
 SCOPES = {
     "serial": {"framing": "line"},
@@ -314,6 +316,24 @@ async def test_nothing_of_a_connection_leaks_into_the_next(bench):
     ]
     assert bench.app.scopes[0] is not bench.app.scopes[1]
     assert bench.app.scopes[0]["state"] is bench.app.scopes[1]["state"]
+
+
+@pytest.mark.parametrize("kind", [ax25, aprs], ids=["ax25", "aprs"])
+async def test_what_a_tnc_is_told_it_is_told_at_each_link_up_and_before_what_is_sent(line, kind):
+    told = b"\xc0\x01\x1e\xc0\xc0\x21\x1e\xc0"
+    options = (Ax25Options if kind is ax25 else AprsOptions)(callsign="QQ1EDG-10", txdelay=300, kiss_ports="0,2")
+    protocol = next(each for each in PROTOCOLS if each.build is kind.build)
+    bench = Bench(dataclasses.replace(protocol, options=options), line)
+    for _ in range(2):
+        before = len(line.written())
+        await bench.up()
+        await until(lambda: line.written()[before:] == told)
+        await bench.app.send(bench.event("send", **protocol.send))
+        await until(lambda: line.written()[before:].endswith(protocol.sent))
+        assert line.written()[before:].startswith(told)
+        line.lose()
+        await bench.ended()
+        await line.replug()
 
 
 async def test_a_flood_arrives_whole_and_in_order(bench):
