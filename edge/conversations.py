@@ -17,6 +17,7 @@ from edge.asgi import App, Event, Receive, Scope, Send
 from edge.carriers import Carrier, Gone, Outcome, Said
 from edge.errors import LinkLost, LocalProtocolError
 from edge.mailbox import Mailbox
+from edge.receipts import following
 from edge.spec import CloseCode
 from edge.status import Faults
 
@@ -81,10 +82,11 @@ class _Feed:
         self.send = send
         self.carrier = owner.make_carrier(scope)
         self.dialogues: dict[str, _Dialogue] = {}
+        self.ending = False  # the feed's, not that of one dialogue
         self.tasks: dict[asyncio.Task[None], _Dialogue] = {}  # the oldest first; also of dialogues that are ending
 
     async def receive(self, event: Event) -> None:
-        await self._perform(self.carrier.receive(event, self.clock()))
+        await self._perform(self.carrier.receive(event, self.clock()), event)
 
     async def tick_forever(self) -> None:
         while True:
@@ -96,6 +98,7 @@ class _Feed:
 
     async def end(self, code: int, reason: str) -> None:
         """Tell every dialogue goodbye, and wait for them to end, `GOODBYE` seconds at most."""
+        self.ending = True
         for peer in list(self.dialogues):
             self._close(peer, code, reason)
         tasks = list(self.tasks)
@@ -113,11 +116,11 @@ class _Feed:
             if now - dialogue.heard > self.carrier.idle_seconds:
                 self._close(dialogue.peer, CloseCode.GOING_AWAY, "silent for too long")
 
-    async def _perform(self, outcomes: Iterable[Outcome]) -> None:
+    async def _perform(self, outcomes: Iterable[Outcome], heard: Event | None = None) -> None:
         """Do what the carrier asks for by itself, where no consumer is there to be told of an error."""
         for outcome in outcomes:
             if isinstance(outcome, Said):
-                await self._said(outcome)
+                await self._said(outcome, heard)
             elif isinstance(outcome, Gone):
                 self._close(outcome.peer, CloseCode.LINK_LOST, outcome.reason)
             else:
@@ -131,7 +134,7 @@ class _Feed:
         except LocalProtocolError as error:
             logger.warning("%s: %s", self.device, error)
 
-    async def _said(self, said: Said) -> None:
+    async def _said(self, said: Said, heard: Event | None) -> None:
         if not said.text and not said.data:
             return  # nothing was said: a message of blanks, a cleared topic
         dialogue = self.dialogues.get(said.peer) or self._begin(said.peer)
@@ -139,7 +142,8 @@ class _Feed:
             return
         dialogue.heard = self.clock()
         text = None if said.text is None else said.text[:MAX_SAID]
-        await dialogue.mailbox.put({"type": "conversation.receive", "text": text, "bytes": said.data})
+        event = {"type": "conversation.receive", "text": text, "bytes": said.data}
+        await dialogue.mailbox.put(event if heard is None else following(heard, event))
 
     def _begin(self, peer: str) -> _Dialogue | None:
         if len(self.dialogues) >= MAX_DIALOGUES:
@@ -175,6 +179,8 @@ class _Feed:
             logger.exception("%s: the conversation with %s failed", self.device, dialogue.peer)
         finally:
             self._close(dialogue.peer, CloseCode.NORMAL, "", dialogue)
+            if not self.ending:
+                dialogue.mailbox.abandon()
 
     async def _from_app(self, dialogue: _Dialogue, event: Event) -> None:
         type_ = event["type"]

@@ -15,6 +15,11 @@ more before it has heard the others, would end up waiting for one another. The l
 event (``X.disconnect``) is given once the transport lane is empty, or at once after `DRAIN` seconds. What is queued
 then is dropped and counted, and so is what waits in the layer lane.
 
+**Receipts.** An `edge.receipts.Acknowledged` event counts as handled when the reader comes back for the next one:
+only then does the mailbox let go of its receipt. Such events are taken beyond the capacity, for their sender bounds
+them. One that its reader raised on goes to the next reader again (`Mailbox.begin_again`), a bounded number of times.
+What is dropped because the connection ends is not let go of: its sender has it still.
+
 Not thread-safe: everything here happens on the loop. Threads go through ``loop.call_soon_threadsafe``.
 """
 
@@ -23,6 +28,7 @@ from collections import deque
 from enum import Enum
 
 from edge.asgi import Event, Receive
+from edge.receipts import Acknowledged
 
 TRANSPORT_CAPACITY = 1024  # events; minutes of a busy channel, about 1 MB of the largest packets
 LAYER_CAPACITY = 100  # messages; Django Channels' default
@@ -49,7 +55,19 @@ LAYER = Lane.LAYER
 class Mailbox:
     """Two bounded lanes with one reader. `receive` is an ASGI ``receive``; `next` also tells the lane."""
 
-    __slots__ = ("_burst", "_hurried", "_last", "_layer", "_run", "_transport", "_waiter", "dropped")
+    __slots__ = (
+        "_burst",
+        "_hurried",
+        "_in_hand",
+        "_last",
+        "_layer",
+        "_lent",
+        "_run",
+        "_transport",
+        "_waiter",
+        "dropped",
+        "given_up",
+    )
 
     def __init__(
         self,
@@ -60,6 +78,9 @@ class Mailbox:
         layer_grace: float = LAYER_GRACE,
     ) -> None:
         self.dropped = 0
+        self.given_up = 0  # events that readers raised on too often
+        self._in_hand: Acknowledged | None = None  # read last, handled when the reader comes back
+        self._lent: list[Acknowledged] = []  # read, and handled when `give_back` says so
         self._transport = _Queue(transport_capacity, transport_grace)
         self._layer = _Queue(layer_capacity, layer_grace)
         self._run = 0  # messages of the layer since the last of the transport
@@ -104,10 +125,12 @@ class Mailbox:
     def offer(self, message: Event, lane: Lane = TRANSPORT) -> bool:
         """Take a message if there is room; never waits. False means that it was not taken (and not yet counted)."""
         queue = self._transport if lane is TRANSPORT else self._layer
-        if len(queue.messages) >= queue.capacity or self._last is not None:
+        if self._last is not None or (len(queue.messages) >= queue.capacity and type(message) is not Acknowledged):
             return False
         if queue.messages is NONE_YET:
             queue.messages = deque()
+        if type(message) is Acknowledged:
+            message.receipt.hold()
         queue.messages.append(message)
         if self._waiter is not None:
             self._wake()
@@ -156,19 +179,60 @@ class Mailbox:
         self._layer.make_room()
 
     def begin_again(self, first: Event) -> None:
-        """Give a new reader this event first, then what its predecessor left in the transport lane.
+        """Give a new reader this event first, then what its predecessor raised on or left in the transport lane.
 
-        In a mailbox that was closed meanwhile the last event still comes, after this one.
+        Events without a receipt are given once, those with one `edge.receipts.ATTEMPTS` times. In a mailbox that was
+        closed meanwhile the last event still comes, after this one.
         """
         self.dropped += self._layer.clear()
         if self._hurried:
             self._hurried = False
             self.dropped += self._transport.clear()
-        self._transport.messages = deque((first, *self._transport.messages))
+        again: list[Event] = []
+        for event in self._unfinished():
+            if event.failed():
+                again.append(event)
+            else:
+                self.given_up += 1
+                event.receipt.release()
+        self._transport.messages = deque((first, *again, *self._transport.messages))
 
     def stir(self, _: object = None) -> None:
         """Wake the reader although nothing came: there may be something elsewhere."""
         self._wake()
+
+    def lend(self, event: Event) -> None:
+        """Let the reader come back although this event, the one it was given last, is not handled yet."""
+        if self._in_hand is event:
+            self._lent.append(self._in_hand)
+            self._in_hand = None
+
+    def give_back(self, event: Event) -> None:
+        """Say that an event that was lent is handled."""
+        for index, lent in enumerate(self._lent):
+            if lent is event:
+                del self._lent[index]
+                lent.receipt.release()
+                return
+
+    def abandon(self) -> None:
+        """Let go of all receipts: nobody reads here any more, though the connection goes on. What waits is dropped."""
+        waiting = [event for event in self._transport.messages if type(event) is Acknowledged]
+        self.dropped += self._transport.clear()
+        for event in (*self._unfinished(), *waiting):
+            event.receipt.release()
+
+    def _unfinished(self) -> list[Acknowledged]:
+        """Return what was read and not handled, in its order, and forget it."""
+        unfinished, self._lent = self._lent, []
+        if self._in_hand is not None:
+            unfinished.append(self._in_hand)
+            self._in_hand = None
+        return unfinished
+
+    def _settle(self, handled: Acknowledged) -> None:
+        self._in_hand = None
+        handled.receipt.release()
 
     def hurry(self) -> None:
         """Let the last event overtake what is still queued."""
@@ -177,6 +241,8 @@ class Mailbox:
 
     async def receive(self) -> Event:
         """Return the next message of the transport lane, the last event over and over: an ASGI ``receive``."""
+        if self._in_hand is not None:
+            self._settle(self._in_hand)
         while self._burst >= BURST or (event := self._take_transport()) is None:
             await self.wait()
         return event
@@ -189,6 +255,8 @@ class Mailbox:
 
     def take(self) -> tuple[Lane, Event] | None:
         """Return the next message with its lane, or None where the reader has to `wait` first."""
+        if self._in_hand is not None:
+            self._settle(self._in_hand)
         if self._burst >= BURST:
             return None
         if self._layer.messages and self._last is None and (not self._transport.messages or self._is_layers_turn()):
@@ -222,7 +290,10 @@ class Mailbox:
     def _take_transport(self) -> Event | None:
         if self._transport.messages and not self._hurried:
             self._burst += 1
-            return self._transport.take()
+            event = self._transport.take()
+            if type(event) is Acknowledged:
+                self._in_hand = event
+            return event
         if self._last is not None and (self._transport.messages or self._layer.messages):
             self.dropped += self._transport.clear() + self._layer.clear()
         return self._last

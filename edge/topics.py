@@ -2,12 +2,14 @@
 
 ``sensors/+room/temperature`` catches ``{"room": "attic"}``; the broker is asked for ``sensors/+/temperature``.
 ``#rest`` catches all the remaining levels. A wildcard in the first level never matches a topic that begins with ``$``.
+``$share/workers/jobs/#`` shares ``jobs/#`` among the sessions that ask for it by the name workers (section 4.8.2).
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Formatter
+from typing import Any
 
 from edge.errors import ConfigError
 
@@ -24,6 +26,7 @@ class TopicFilter:
     subscription: str  # without the names
     names: tuple[str, ...]
     pattern: re.Pattern[str]
+    share: str = ""  # the name of the group, of a shared subscription
 
     @classmethod
     def parse(cls, text: str) -> "TopicFilter":
@@ -33,7 +36,7 @@ class TopicFilter:
                 f"expected a topic filter of 1 to {MAX_TOPIC} bytes of UTF-8, such as sensors/+room/temperature; "
                 f"got {text[:80]!r}"
             )
-        levels = text.split("/")
+        share, levels = _split(text)
         parsed = [_parse_level(level, last=index == len(levels) - 1, text=text) for index, level in enumerate(levels)]
         names = tuple(name for _, _, name in parsed if name)
         if len(set(names)) < len(names):
@@ -43,12 +46,35 @@ class TopicFilter:
         if front:  # "a/#" also matches "a" (section 4.7.1.2)
             last = f"(?:/{last})?" if levels[-1].startswith("#") else f"/{last}"
         pattern = re.compile(dollar + "/".join(front) + last, re.DOTALL)
-        return cls(text, "/".join(plain for plain, _, _ in parsed), names, pattern)
+        subscription = "/".join(plain for plain, _, _ in parsed)
+        return cls(text, f"$share/{share}/{subscription}" if share else subscription, names, pattern, share)
 
     def match(self, topic: str) -> dict[str, str] | None:
         """Return what the named wildcards caught, or None where the topic does not match."""
         found = self.pattern.fullmatch(topic)
         return None if found is None else {name: value or "" for name, value in found.groupdict().items()}
+
+    def route(self, topic: str) -> dict[str, Any] | None:
+        """Return what the wildcards caught as a URL's route does, or None: ``{"args": […], "kwargs": {…}}``.
+
+        ``kwargs`` by the names; ``args``, where no wildcard has a name, all in their order.
+        """
+        found = self.pattern.fullmatch(topic)
+        if found is None:
+            return None
+        if self.names:
+            return {"args": [], "kwargs": {name: value or "" for name, value in found.groupdict().items()}}
+        return {"args": [value or "" for value in found.groups()], "kwargs": {}}
+
+
+def _split(text: str) -> tuple[str, list[str]]:
+    """Return the name of the group, where it is a shared subscription, and the levels of the filter."""
+    levels = text.split("/")
+    if levels[0] != "$share":
+        return "", levels
+    if len(levels) < 3 or not levels[1] or "+" in levels[1] or "#" in levels[1]:  # noqa: PLR2004  (its three parts)
+        raise ConfigError(f"topic filter {text!r}: expected $share/NAME/FILTER, the name without + and #")
+    return levels[1], levels[2:]
 
 
 def _is_mqtt_text(text: str) -> bool:
@@ -69,7 +95,7 @@ def _parse_level(level: str, *, last: bool, text: str) -> tuple[str, str, str]:
             )
         if wildcard == "#" and not last:
             raise ConfigError(f"topic filter {text!r}: # takes all that follows, so it must be the last level")
-        group = f"?P<{name}>" if name else "?:"
+        group = f"?P<{name}>" if name else ""
         return wildcard, f"({group}{'[^/]*' if wildcard == '+' else '.*'})", name
     if "+" in level or "#" in level:
         raise ConfigError(f"topic filter {text!r}: + and # stand at the beginning of a level; got {level!r}")

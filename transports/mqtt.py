@@ -1,17 +1,17 @@
-"""MQTT: a session with a broker as an ASGI connection (`edge.spec.mqtt`). MQTT 5.0 and 3.1.1, over TCP and TLS.
+"""MQTT: a session with a broker as an ASGI connection (`edge.spec.mqtt`). MQTT 5.0 and 3.1.1.
 
 `MqttServer.serve` makes one attempt: it opens the connection, calls the app once, and returns or raises when either is
 over. Trying again is the runner's; who gets which topic is the fan-out's. Below is `transports.mqtt_wire`.
 
-**Flow.** In: a full mailbox stops the reading of the socket until its reader has made room, so that the broker waits; a
-reader that is stuck loses messages, counted (`edge.mailbox`). Out: ``send`` returns with the broker's acknowledgement.
+**Flow.** In: a message of QoS 1 or 2 is acknowledged when it was handled (`edge.receipts`), so the broker has a bounded
+number of them on the way. Of QoS 0 a full mailbox stops the reading of the socket until its reader has made room, so
+that the broker waits; a reader that is stuck loses messages, counted (`edge.mailbox`). Out: ``send`` returns with the
+broker's acknowledgement.
 
 **Overlapping filters.** For a message that several filters match, a broker may send one copy or one for each filter
 (MQTT 5.0, section 3.3.4). mosquitto 2 sends one under 3.1.1 and all under 5.0. In 5.0 a copy names the filters that it
-is for, and all but one are passed over here (`_Subscriptions`); under 3.1.1 what the broker sends is handed on.
-
-**Retained messages** come when the broker is first asked for a filter, once for each filter that matches. A second
-route on the same filter, later in the same session, joins what is there and hears the next message.
+is for, and all but one are passed over (`transports.mqtt_subscriptions`); under 3.1.1 all that the broker sends is
+handed on.
 """
 
 import asyncio
@@ -20,38 +20,24 @@ import logging
 import socket
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import Callable, Mapping
 from typing import Any
-
-from paho.mqtt.client import MQTTMessage
-from paho.mqtt.properties import Properties
 
 from edge.asgi import App, Event, Send
 from edge.errors import ConfigError, LinkLost, LocalProtocolError
 from edge.mailbox import DRAIN, TRANSPORT_CAPACITY, Mailbox
+from edge.receipts import Acknowledged, Receipt
 from edge.registry import Device
 from edge.spec.closing import CloseCode
 from edge.topics import TopicFilter, topic_problem
-from transports.mqtt_wire import Broker, Connection, open_session
+from transports.codecs.mqtt import FAILURE, MAX_SHORT, Publish, reason_text
+from transports.mqtt_dial import CONNECT_TIMEOUT, Broker, dial
+from transports.mqtt_subscriptions import HANDLING, MAX_FILTERS, Subscription, Subscriptions, Wish
+from transports.mqtt_wire import Connection, Delivery
 
 FAREWELL = DRAIN + 1.0  # seconds that an app has to end after mqtt.disconnect was queued
 CANCEL_TIMEOUT = 1.0  # seconds that an app has to end once it was cancelled
-MAX_FILTERS = 1_000  # of one session; each costs the broker memory too
-MAX_CHOICES = 1_024  # topics whose filter is remembered; beyond, all are worked out anew
 MAX_CLIENT_ID = 23  # characters that each 3.1.1 broker must take (MQTT 3.1.1, section 3.1.3.1)
-
-# What an application may know of the properties of a message, by paho's names. Topic alias and subscription identifier
-# are between client and broker.
-PROPERTIES = {
-    "PayloadFormatIndicator": "payload_format_indicator",
-    "MessageExpiryInterval": "message_expiry_interval",
-    "ContentType": "content_type",
-    "ResponseTopic": "response_topic",
-    "CorrelationData": "correlation_data",
-    "UserProperty": "user_property",
-}
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +53,7 @@ class MqttServer:
     def __init__(self, device: Device) -> None:
         self._device = device
         self._broker = Broker.parse(device.link, device.options)
-        self._counts = {"too_large": 0, "ill_formed": 0}
+        self._counts = {"too_large": 0, "ill_formed": 0, "not_taken": 0}
 
     def counters(self) -> Mapping[str, int]:
         """Return how many messages were dropped here since the server was built, by reason."""
@@ -80,17 +66,45 @@ class MqttServer:
         (`transports.mqtt_wire.CONNECT_TIMEOUT`) or went away, ConfigError when it refused us for good, and whatever
         else the app raised. The app has `FAREWELL` seconds to end after ``mqtt.disconnect``; then it is cancelled.
         """
-        options = self._device.options
-        client_id = options.client_id or default_client_id(self._device.name)
-        connection = Connection(self._broker, options, client_id)
+        connection = await self._open()
         session = _Session(self._device, connection, self._broker.link, self._counts)
-        await open_session(connection, self._broker)
         try:
-            _log.info("%s: session with %s as %s", self._device.name, self._broker.where, client_id)
+            _log.info("%s: session with %s as %s", self._device.name, self._broker.where, connection.identifier)
+            await self._announce(connection)
             on_up()
             await session.run(app)
         finally:
             await connection.leave()
+
+    async def _open(self) -> Connection:
+        options = self._device.options
+        client_id = options.client_id or default_client_id(self._device.name)
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                broker = await asyncio.to_thread(self._broker.with_credentials, options)
+                connection = Connection(broker, options, client_id)
+                connection.pause()  # until the session is there to hear: the broker may send at once
+                try:
+                    await dial(connection, broker, options)
+                    await connection.greet()
+                except BaseException:
+                    connection.cut()
+                    raise
+        except TimeoutError:
+            raise LinkLost(f"{self._broker.where} did not answer within {CONNECT_TIMEOUT:g} s") from None
+        return connection
+
+    async def _announce(self, connection: Connection) -> None:
+        """Publish the birth message, where there is one."""
+        options = self._device.options
+        if not options.birth_topic:
+            return
+        payload = options.birth_payload.encode()
+        birth = Publish(options.birth_topic, payload, options.birth_qos, options.birth_retain, False, 0, {})
+        reason = await connection.put(birth)
+        if reason >= FAILURE:
+            told = "%s: the broker refused the birth message on %s: %s"
+            _log.warning(told, self._device.name, options.birth_topic, reason_text(reason))
 
 
 def default_client_id(device: str) -> str:
@@ -115,7 +129,8 @@ class _Session:
         self._mailbox = Mailbox()
         self._crowded = asyncio.Event()
         self._closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._subscriptions = _Subscriptions()
+        self._subscriptions = Subscriptions(resumed=connection.resumed)
+        self._v5: bool = device.options.protocol == "5"
         self._changing = asyncio.Lock()
         self._scope = {
             "type": "mqtt",
@@ -125,10 +140,12 @@ class _Session:
             "state": device.state,
         }
         connection.hear = self._hear
+        connection.noise = self._note
 
     async def run(self, app: App) -> None:
         """Run the app until it ends, closes, or the connection is lost; raise as `MqttServer.serve` says."""
         self._mailbox.push({"type": "mqtt.connect"})
+        self._connection.resume()
         running = _call(app, self._scope, self._mailbox, self.send)
         consumer = asyncio.create_task(running, name=f"app of {self._name}")
         pace = asyncio.create_task(self._pace(), name=f"pace of {self._name}")
@@ -194,38 +211,71 @@ class _Session:
             raise self._mistake(event, f"payload: expected at most {self._max_payload} bytes; got {len(payload)}")
         if problem := topic_problem(topic):
             raise self._mistake(event, f"topic: {problem}")
-        reason = await self._connection.put(topic, payload, qos, retain=bool(event.get("retain")))
-        if reason.is_failure:
-            raise self._mistake(event, f"the broker refused it for {topic!r}: {reason}")
+        properties = event.get("properties") or {}
+        if problem := properties_problem(properties) if properties else "":
+            raise self._mistake(event, problem)
+        message = Publish(topic, payload, qos, bool(event.get("retain")), False, 0, properties)
+        try:
+            reason = await self._connection.put(message)
+        except ValueError as error:
+            raise self._mistake(event, str(error)) from None
+        if reason >= FAILURE:
+            raise self._mistake(event, f"the broker refused it for {topic!r}: {reason_text(reason)}")
 
     async def _subscribe(self, event: Event) -> None:
-        asked, qos = self._filter(event), self._qos(event)
+        asked, wish = self._filter(event), self._wish(event)
+        if asked.share and wish.no_local:
+            raise self._mistake(event, "no_local is not for $share (MQTT 5.0, section 3.8.3.1)")
         async with self._changing:
             held = self._subscriptions.find(asked.subscription)
-            if held is None and len(self._subscriptions) >= MAX_FILTERS:
-                raise self._mistake(event, f"a session has {MAX_FILTERS} topic filters at most, and this one has them")
-            if held is not None and qos <= held.qos:
-                held.holders += 1
-                return
-            await self._ask(event, asked, qos)
+            if held is None:
+                if len(self._subscriptions) >= MAX_FILTERS:
+                    told = f"a session has {MAX_FILTERS} topic filters at most, and this one has them"
+                    raise self._mistake(event, told)
+                options = Subscription(asked, [wish]).options() | HANDLING[wish.retained] << 4
+            else:
+                # What is retained comes again, for the new holder; 3.1.1 would send it to all, so it does not ask.
+                wants_retained = self._v5 and wish.retained == "begin" and not asked.share
+                options = held.options(wish)
+                if options == held.options() and not wants_retained:
+                    self._subscriptions.hold(asked, wish)
+                    return
+                options |= HANDLING["begin" if wants_retained else "never"] << 4
+            await self._ask(event, asked, wish, options)
 
-    async def _ask(self, event: Event, asked: TopicFilter, qos: int) -> None:
-        with self._subscriptions.asking(asked) as identifier:
-            reasons = await self._connection.subscribe_to(asked.subscription, qos, identifier)
-            if refused := [reason for reason in reasons if reason.is_failure]:
-                raise self._mistake(event, f"the broker refused {asked.subscription!r}: {refused[0]}")
-            self._subscriptions.hold(asked, qos, identifier)
+    async def _ask(self, event: Event, asked: TopicFilter, wish: Wish, options: int) -> None:
+        identifier = self._subscriptions.name(asked.subscription, wish.holder)
+        reason = await self._connection.subscribe_to(asked.subscription, options, identifier)
+        if reason >= FAILURE:
+            self._subscriptions.forget(identifier)
+            raise self._mistake(event, f"the broker refused {asked.subscription!r}: {reason_text(reason)}")
+        self._subscriptions.hold(asked, wish)
 
     async def _unsubscribe(self, event: Event) -> None:
         asked = self._filter(event).subscription
         async with self._changing:
             held = self._subscriptions.find(asked)
-            if held is None:
+            before = 0 if held is None else held.options()
+            if held is None or not self._subscriptions.release(asked, str(event.get("holder", ""))):
                 raise self._mistake(event, f"topic: {asked!r} is not subscribed")
-            held.holders -= 1
-            if not held.holders:
+            if not held.wishes:
                 self._subscriptions.drop(asked)
                 await self._connection.unsubscribe_from(asked)
+            elif (options := held.options()) != before and self._v5:  # 3.1.1 would send what is retained again
+                identifier = self._subscriptions.name(asked, held.wishes[0].holder)
+                await self._connection.subscribe_to(asked, options | HANDLING["never"] << 4, identifier)
+
+    def _wish(self, event: Event) -> Wish:
+        retained = event.get("retained", "begin")
+        if retained not in HANDLING:
+            raise self._mistake(event, f"retained: expected one of {', '.join(HANDLING)}; got {retained!r:.80}")
+        return Wish(
+            holder=str(event.get("holder", "")),
+            qos=self._qos(event),
+            no_local=bool(event.get("no_local")),
+            retain_as_published=bool(event.get("retain_as_published")),
+            retained=retained,
+        )
 
     def _close(self, event: Event) -> None:
         self._closing.set_result(None)
@@ -234,31 +284,39 @@ class _Session:
     def _disconnect(self, code: int, reason: str) -> None:
         self._mailbox.close({"type": "mqtt.disconnect", "code": int(code), "reason": reason})
 
-    def _hear(self, message: MQTTMessage) -> bool:
-        """Hand a message on, or count it; False asks to stop reading until `_pace` says otherwise."""
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            self._counts["ill_formed"] += 1
-            return True
-        if len(message.payload) > self._max_payload:
-            self._drop_large(topic, len(message.payload))
-            return True
-        # Retained messages are what a new filter is told first; no other filter's copy stands for them.
-        if not message.retain and not self._subscriptions.wants(topic, _identifiers(message)):
-            return True
-        self._mailbox.push(_receive(topic, message))
-        if len(self._mailbox) < TRANSPORT_CAPACITY or self._mailbox.stuck or self._mailbox.closed:
-            return True
-        self._crowded.set()
-        return False
+    def _hear(self, message: Publish, delivery: Delivery | None) -> None:
+        """Hand a message on, where this copy of it is the one that counts; pause where the mailbox is full."""
+        identifiers = message.properties.get("subscription_identifier", ())
+        if not self._subscriptions.wants(message.topic, identifiers, retain=message.retain):
+            if delivery is not None:
+                delivery.settle()
+            return
+        event: dict[str, Any] = {
+            "type": "mqtt.receive",
+            "topic": message.topic,
+            "payload": message.payload,
+            "qos": message.qos,
+            "retain": message.retain,
+            "dup": message.dup,
+            "properties": _open_properties(message.properties),
+            "share": self._subscriptions.share(identifiers) if self._v5 else None,
+            "time": time.time(),
+        }
+        if message.retain and (holder := self._subscriptions.holder(identifiers)):
+            event["holder"] = holder
+        # A closed mailbox does not take it: it stays unacknowledged, and comes again with the next session.
+        self._mailbox.push(event if delivery is None else Acknowledged(event, Receipt(delivery.settle)))
+        if len(self._mailbox) >= TRANSPORT_CAPACITY and not (self._mailbox.stuck or self._mailbox.closed):
+            self._crowded.set()
+            self._connection.pause()
 
-    def _drop_large(self, topic: str, size: int) -> None:
-        # Said once, for a publisher that does it does it often; the counter tells how often.
-        level = logging.DEBUG if self._counts["too_large"] else logging.WARNING
-        self._counts["too_large"] += 1
-        told = "%s: dropped %d bytes on %s; the largest payload is %d (option max_payload)"
-        _log.log(level, told, self._name, size, topic, self._max_payload)
+    def _note(self, name: str, size: int, topic: str) -> None:
+        """Count what was not handed on. Of the large ones the first is told, for there are often many."""
+        self._counts[name] += 1
+        if name == "too_large":
+            level = logging.DEBUG if self._counts[name] > 1 else logging.WARNING
+            told = "%s: dropped %d bytes on %s; the largest payload is %d (option max_payload)"
+            _log.log(level, told, self._name, size, topic, self._max_payload)
 
     async def _pace(self) -> None:
         """Let the connection read again whenever a full mailbox has room, or its reader turned out to be stuck."""
@@ -291,82 +349,6 @@ class _Session:
         return LocalProtocolError(f"{self._name}: {event.get('type')!r}: {text}")
 
 
-@dataclass(slots=True)
-class _Subscription:
-    """What the broker was asked for, on behalf of how many. The QoS never sinks while one of them is left."""
-
-    asked: TopicFilter
-    qos: int
-    identifier: int
-    holders: int = 1
-
-
-class _Subscriptions:
-    """The filters of one session, and which of several copies of a message is the one to hand on."""
-
-    def __init__(self) -> None:
-        self._held: dict[str, _Subscription] = {}  # the oldest first
-        self._identifiers = count(1)
-        self._known: set[int] = set()  # of filters that are held or being asked for
-        self._choices: dict[str, int | None] = {}
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def find(self, subscription: str) -> _Subscription | None:
-        """Return what is held for a filter."""
-        return self._held.get(subscription)
-
-    @contextlib.contextmanager
-    def asking(self, asked: TopicFilter) -> Iterator[int]:
-        """Lend an identifier while the broker is asked; it is the filter's once `hold` was called."""
-        held = self._held.get(asked.subscription)
-        identifier = held.identifier if held else next(self._identifiers)
-        self._known.add(identifier)
-        try:
-            yield identifier
-        finally:
-            if asked.subscription not in self._held:
-                self._known.discard(identifier)
-
-    def hold(self, asked: TopicFilter, qos: int, identifier: int) -> None:
-        """Remember what the broker has granted, for one more holder."""
-        held = self._held.setdefault(asked.subscription, _Subscription(asked, qos, identifier, holders=0))
-        held.qos = qos
-        held.holders += 1
-        self._choices.clear()
-
-    def drop(self, subscription: str) -> None:
-        """Forget a filter."""
-        self._known.discard(self._held.pop(subscription).identifier)
-        self._choices.clear()
-
-    def wants(self, topic: str, identifiers: Sequence[int]) -> bool:
-        """Tell whether this copy is the one to hand on: that of the matching filter with the highest QoS.
-
-        Where that cannot be told (no identifiers, none that we know), the answer is yes: twice is better than never.
-        A copy for a shared subscription stands for itself, for the next may go to another of its group.
-        """
-        if len(self._known) <= 1 or self._known.isdisjoint(identifiers):
-            return True
-        if topic not in self._choices:
-            if len(self._choices) >= MAX_CHOICES:
-                self._choices.clear()
-            self._choices[topic] = self._choose(topic)
-        chosen = self._choices[topic]
-        return chosen is None or chosen in identifiers or self._shared(identifiers)
-
-    def _choose(self, topic: str) -> int | None:
-        """Return the identifier of the filter whose copy counts; of equal ones the oldest, whose copies never lack."""
-        candidates = [held for held in self._held.values() if held.asked.match(topic) is not None]
-        return max(candidates, key=lambda held: held.qos).identifier if candidates else None
-
-    def _shared(self, identifiers: Sequence[int]) -> bool:
-        return any(
-            held.identifier in identifiers for name, held in self._held.items() if name.startswith("$share/")
-        )  # a pattern that begins with $share matches no topic, so that such a filter is never the chosen one
-
-
 async def _call(app: App, scope: dict[str, Any], mailbox: Mailbox, send: Send) -> None:
     await app(scope, mailbox.receive, send)
 
@@ -385,29 +367,50 @@ async def _end(consumer: asyncio.Task[None]) -> BaseException | None:
     return None if consumer.cancelled() else consumer.exception()
 
 
-def _receive(topic: str, message: MQTTMessage) -> Event:
-    return {
-        "type": "mqtt.receive",
-        "topic": topic,
-        "payload": bytes(message.payload),
-        "qos": message.qos,
-        "retain": bool(message.retain),
-        "properties": _plain(message.properties),
-        "time": time.time(),
-    }
+def _open_properties(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an application may know of a message's properties, all of them by the standard's names."""
+    return {name: value for name, value in found.items() if name in PROPERTIES} if found else {}
 
 
-def _identifiers(message: MQTTMessage) -> Sequence[int]:
-    """Name the filters that this copy is for; none under 3.1.1."""
-    found: Sequence[int] = getattr(message.properties, "SubscriptionIdentifier", ())
-    return found
+def properties_problem(properties: object) -> str:
+    """Say what is wrong with the properties of a message to send, or nothing."""
+    if not isinstance(properties, Mapping):
+        return f"properties: expected a dictionary; got {type(properties).__name__}"
+    for name, value in properties.items():
+        if name not in PROPERTIES:
+            return f"properties: expected names of {', '.join(PROPERTIES)}; got {name!r:.80}"
+        expected, is_right = PROPERTIES[name]
+        if not is_right(value):
+            return f"properties: {name}: expected {expected}; got {value!r:.80}"
+    return ""
 
 
-def _plain(properties: Properties | None) -> dict[str, Any]:
-    """Return the properties of a message by the standard's names in snake case, in values that ASGI permits."""
-    if properties is None:
-        return {}
-    plain = {PROPERTIES[name]: value for name, value in vars(properties).items() if name in PROPERTIES}
-    if pairs := plain.get("user_property"):
-        plain["user_property"] = [list(pair) for pair in pairs]
-    return plain
+def _is_text(value: object) -> bool:
+    try:
+        return isinstance(value, str) and len(value.encode()) <= MAX_SHORT
+    except UnicodeEncodeError:
+        return False
+
+
+def _are_pairs(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(pair, list | tuple) and len(pair) == 2 and all(map(_is_text, pair))  # noqa: PLR2004  (a pair)
+        for pair in value
+    )
+
+
+# What is between applications. Topic alias and subscription identifier are between client and broker.
+PROPERTIES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "payload_format_indicator": ("0 or 1", lambda value: value in (0, 1)),
+    "message_expiry_interval": (
+        "0 to 4294967295 seconds",
+        lambda value: isinstance(value, int) and 0 <= value < 2**32,
+    ),
+    "content_type": ("text", _is_text),
+    "response_topic": ("a topic", lambda value: _is_text(value) and not topic_problem(value)),
+    "correlation_data": (
+        "at most 65535 bytes",
+        lambda value: isinstance(value, bytes) and len(value) <= MAX_SHORT,
+    ),
+    "user_property": ("a list of pairs of text", _are_pairs),
+}

@@ -1,35 +1,37 @@
-"""The wire of an MQTT session: a connection to a broker, opened and closed without blocking and in bounded time.
+"""The wire of an MQTT session: packets and answers on an open transport, without blocking and in bounded time.
 
-Knows packets and answers, not ASGI: that is `transports.mqtt`, above. paho speaks MQTT, aiomqtt joins it to the loop.
+Knows neither ASGI (that is `transports.mqtt`, above) nor how the transport was opened (`transports.mqtt_dial`, beside).
+`transports.codecs.mqtt` makes packets of bytes. This file is the whole seam to the protocol: another client library
+would be put here.
+
+**Acknowledged means handled.** A message of QoS 1 or 2 comes with a `Delivery`, and PUBACK or PUBREC goes out only once
+its `settle` was called: in the order in which the messages came (MQTT 5.0, section 4.6), all those of one turn of the
+loop in one write. What was not settled when the connection ends, a broker that keeps the session sends again.
 """
 
 import asyncio
+import contextlib
 import logging
-import socket
-import ssl
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
-from urllib.parse import unquote, urlsplit
-
-import aiomqtt
-import paho.mqtt.client as paho
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
+import random
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from edge.errors import ConfigError, EdgeError, LinkLost
+from transports.codecs import mqtt as codec
+from transports.codecs.mqtt import FAILURE, MalformedError, Packet, Publish, Type
+from transports.mqtt_dial import CONNECT_TIMEOUT, Broker
 from transports.options import MqttOptions
 
-CONNECT_TIMEOUT = 10.0  # seconds for name, TCP, TLS and CONNACK together
+__all__ = ["ANSWER_TIMEOUT", "CONNECT_TIMEOUT", "REFUSALS", "Broker", "Connection", "Delivery"]
+
 ANSWER_TIMEOUT = 20.0  # seconds; a broker that has not acknowledged by then will not
 LEAVE_TIMEOUT = 1.0  # seconds for the DISCONNECT to leave the socket
-READ_BURST = 64  # packets read without letting the loop turn, as edge.mailbox.BURST
+READ_BURST = 64  # packets handed on without letting the loop turn, a few times edge.mailbox.BURST
 PACKET_HEADROOM = 131_072  # bytes; the longest topic and as much again for properties, beside the payload
-PORTS = {"mqtt": 1883, "mqtts": 8883}
+MAX_AHEAD = 32  # messages beyond `in_flight` for a broker that knows no Receive Maximum (3.1.1) or ignores ours
 
-# Reason codes of CONNACK (MQTT 5.0, section 3.2.2.2; paho translates those of 3.1.1) that no new attempt will change.
+# Reason codes of CONNACK (MQTT 5.0, section 3.2.2.2; those of 3.1.1 are translated) that no new attempt will change.
 REFUSALS = {
     132: "does not speak MQTT {protocol}; set the MQTT version of this device to {other}",
     133: "does not take the client id {client_id!r}; set another in this device's options",
@@ -39,402 +41,469 @@ REFUSALS = {
     138: "has banned this client; ask whoever runs the broker",
     140: "wants another way of authentication than user name and password",
 }
+LOGIN = (134, 135)  # of these a new attempt may change, where the password is in a file: it may have been renewed
 TAKEN_OVER = 142  # reason code of DISCONNECT: another client came with our client id
-KEEP_ALIVE = 141  # the same, where we missed the answer to a ping
+WITH_WILL = 0x04  # reason code of our DISCONNECT: publish the will all the same (MQTT 5.0, section 3.14.2.1)
+
+PUBLISH = int(Type.PUBLISH)  # looking a member up in its Enum for each packet costs as much as cutting it
 
 _log = logging.getLogger(__name__)
-_paho_log = logging.getLogger(f"{__name__}.paho")
-_paho_log.setLevel(logging.CRITICAL)  # paho logs each lost connection as an error; we say it once, in plain words
-
-Reasons: TypeAlias = list[ReasonCode]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Broker:
-    """Where the broker is, and how to log in."""
+class Delivery:
+    """A message that the broker waits to hear about. `settle` may be called once the connection is gone, too."""
 
-    host: str
-    port: int
-    tls: bool
-    username: str = field(repr=False)
-    password: str = field(repr=False)
+    __slots__ = ("_connection", "identifier", "is_done", "qos")
 
-    @classmethod
-    def parse(cls, link: str, options: MqttOptions) -> "Broker":
-        """Read a link; the options' user name, where there is one, goes before that of the link."""
-        expected = "expected a link such as mqtt://localhost:1883 or mqtts://broker.example"
-        try:
-            parts = urlsplit(link)
-            port = parts.port
-        except ValueError:
-            # Neither the link nor the error is quoted: what was taken for a port is often a part of the password.
-            raise ConfigError(f"{expected}; got one that is no URL (write / @ : # in a password as %2F…)") from None
-        if parts.scheme not in PORTS or not parts.hostname:
-            raise ConfigError(f"{expected}; got one that begins with {parts.scheme}:// and names no broker")
-        if parts.path.strip("/") or parts.query or parts.fragment:
-            raise ConfigError(f"{expected}; a topic belongs into a route, not into the link")
-        username, password = options.username, options.password
-        if not username:
-            username, password = unquote(parts.username or ""), unquote(parts.password or "")
-        return cls(
-            host=parts.hostname,
-            port=PORTS[parts.scheme] if port is None else port,
-            tls=parts.scheme == "mqtts",
-            username=username,
-            password=password,
-        )
+    def __init__(self, connection: "Connection", identifier: int, qos: int) -> None:
+        self._connection = connection
+        self.identifier = identifier
+        self.qos = qos
+        self.is_done = False
 
-    @property
-    def where(self) -> str:
-        """Name the broker for people: host and port."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def link(self) -> str:
-        """The URL without secrets."""
-        return f"{'mqtts' if self.tls else 'mqtt'}://{self.where}"
+    def settle(self) -> None:
+        """Say that it was handled."""
+        if not self.is_done:
+            self.is_done = True
+            self._connection.acknowledge()
 
 
-class Connection(aiomqtt.Client):
-    """aiomqtt's joining of paho to the loop, with what a session must not go without.
+class Connection(asyncio.Protocol):
+    """One network connection to a broker. Everything happens on the loop.
 
-    aiomqtt 2 connects in a thread that no cancellation stops, and leaves the socket open where no CONNACK comes; keeps
-    a sender waiting for ten seconds after the connection went; reports a publication as done that the broker refused;
-    makes a task for each message and reads one packet a turn of the loop. So the socket comes from outside, already
-    open, and the callbacks below take the place of aiomqtt's. Everything happens on the loop.
+    ``hear(message, delivery)`` is called with each message, ``delivery`` None for QoS 0; it may `pause`.
+    ``noise(name, size, topic)`` is called for what is counted by that name and not handed on. ``lost`` is done, with
+    why in plain words, once the connection is gone without our having left it.
     """
 
     def __init__(self, broker: Broker, options: MqttOptions, client_id: str) -> None:
-        super().__init__(
-            broker.host,
-            broker.port,
-            username=broker.username or None,
-            password=broker.password or None,
-            identifier=client_id,
-            protocol=aiomqtt.ProtocolVersion.V5 if options.protocol == "5" else aiomqtt.ProtocolVersion.V311,
-            keepalive=options.keepalive,
-            logger=_paho_log,
-        )
+        loop = asyncio.get_running_loop()
+        self.identifier = client_id
+        self.resumed = False  # the broker kept a session of ours
+        self.lost: asyncio.Future[str] = loop.create_future()
+        self.hear: Callable[[Publish, Delivery | None], None] = lambda _message, _delivery: None
+        self.noise: Callable[[str, int, str], None] = lambda _name, _size, _topic: None
+        self._loop = loop
         self._broker = broker
         self._options = options
         self._v5 = options.protocol == "5"
-        self._connack: asyncio.Future[ReasonCode] = self._loop.create_future()
-        self._gone: asyncio.Future[None] = self._loop.create_future()
+        self._limit = options.max_payload + PACKET_HEADROOM
+        self._packets = codec.Packets(self._limit)
+        self._transport: asyncio.Transport | None = None
+        self._connack: asyncio.Future[codec.Connack] = loop.create_future()
+        self._gone: asyncio.Future[None] = loop.create_future()
         self._leaving = False
-        self._identifies = True
-        self._paused = False
-        self._heard = 0
-        self._answers: dict[int, asyncio.Future[Reasons]] = {}
-        self.lost: asyncio.Future[str] = self._loop.create_future()  # why, in plain words
-        self.hear: Callable[[paho.MQTTMessage], bool] = lambda _message: True
+        # In.
+        self._heard: deque[Packet] = deque()  # cut, not handed on yet
+        self._working = False
+        self._paused = False  # by whoever hears
+        self._reading = True
+        self._unsettled: deque[Delivery] = deque()  # in the order in which they came
+        self._settling: set[int] = set()  # identifiers of QoS 2 messages without a PUBREC
+        self._unreleased: set[int] = set()  # of those with a PUBREC and without a PUBREL
+        # Out.
+        self._out: list[bytes] = []
+        self._flushing = False
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._answers: dict[int, asyncio.Future[tuple[int, ...]]] = {}
+        self._last = random.randrange(codec.MAX_SHORT)  # noqa: S311  (no secret; not what an earlier session used)
+        self._quota = asyncio.Semaphore(codec.MAX_SHORT)
+        self._largest = codec.MAX_LENGTH
+        self._identifies = self._v5
+        # Keep alive.
+        self._keepalive = options.keepalive
+        self._tick: asyncio.TimerHandle | None = None
+        self._has_read = self._has_written = self._has_pinged = False
 
-    async def greet(self, sock: socket.socket) -> None:
-        """Send CONNECT on an open socket, which is ours to close from here on, and wait for CONNACK.
+    # The transport's side.
 
-        Raises ConfigError where the broker refused us for good, LinkLost where it did for now.
-        """
-        # paho has no other door for a socket that is open already. It takes it as its own.
-        self._client._create_socket = lambda: sock  # type: ignore[method-assign]  # noqa: SLF001
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the open transport as ours to close."""
+        self._transport = transport  # type: ignore[assignment]  # asyncio's own: it is a Transport for a stream
+
+    def data_received(self, data: bytes) -> None:
+        """Cut packets, and hand them on."""
+        self._has_read = True
         try:
-            host, port, keepalive = self._broker.host, self._broker.port, self._options.keepalive
-            self._client.connect(host, port, keepalive, properties=self._wishes())
-            reason = await self._connack
+            self._heard.extend(self._packets.feed(data))
+        except MalformedError as error:
+            self._fail_to_read(error)
+            return
+        if not self._working:
+            self._work()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End: nobody waits any longer for an answer that cannot come."""
+        if self._tick is not None:
+            self._tick.cancel()
+        why = self._farewell(exc)
+        if not self._connack.done():
+            hint = "is it the broker's port, and the right one of mqtt:// and mqtts://?"
+            self._connack.set_exception(LinkLost(f"{why} before it answered; {hint}"))
+        self._lose(why)
+        if not self._gone.done():
+            self._gone.set_result(None)
+
+    def pause_writing(self) -> None:
+        """Let senders wait: the far side does not take what was written."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Let senders go on."""
+        self._writable.set()
+
+    def _farewell(self, error: Exception | None) -> str:
+        where = self._broker.where
+        if isinstance(error, OSError) and error.strerror and not isinstance(error, ConnectionError):
+            return f"{where}: {error.strerror}"
+        if not self._connack.done():
+            return f"{where} closed the connection"
+        # mosquitto 2.0 gives no reason for either.
+        return f"{where} closed the connection: it stopped, or has another client {self.identifier!r} now"
+
+    def _lose(self, why: str) -> None:
+        if self._leaving or self.lost.done():
+            return
+        self.lost.set_result(why)
+        self._end_waits(why)
+
+    def _end_waits(self, why: str) -> None:
+        self._writable.set()
+        for waiting in self._answers.values():
+            if not waiting.done():
+                waiting.set_exception(LinkLost(why))
+
+    def _fail_to_read(self, error: Exception) -> None:
+        what = f"{self._broker.where} sent what is not MQTT ({error})"
+        if not self._connack.done():
+            self._connack.set_exception(LinkLost(what))
+        self._lose(what)
+        self.cut()
+
+    # Opening and leaving.
+
+    async def greet(self) -> None:
+        """Send CONNECT, and wait for CONNACK.
+
+        Raises ConfigError where the broker refused us for good, LinkLost where it did for now. The connection is closed
+        then.
+        """
+        try:
+            self._write(self._hello().encode())
+            found = await self._connack
         except BaseException:
             self.cut()
-            sock.close()
             raise
-        if reason.is_failure:
+        if found.reason >= FAILURE:
             self.cut()
-            raise self._refusal(reason)
+            raise self._refusal(found.reason)
+        self.resumed = found.session_present
+        self._heed(found.properties)
+        self._tick = self._loop.call_later(self._keepalive / 2, self._keep_alive)
 
-    def _wishes(self) -> Properties | None:
-        """Ask the broker to keep what is far too large to itself (MQTT 5.0, section 3.1.2.11.4)."""
-        if not self._v5:
-            return None
-        wishes = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's own lack
-        wishes.MaximumPacketSize = self._options.max_payload + PACKET_HEADROOM
-        return wishes
+    def _hello(self) -> codec.Connect:
+        options = self._options
+        wishes = {"receive_maximum": options.in_flight, "maximum_packet_size": self._limit}
+        if options.session_expiry:
+            wishes["session_expiry_interval"] = options.session_expiry
+        will = None
+        if options.will_topic:
+            payload = options.will_payload.encode()
+            will = codec.Will(
+                topic=options.will_topic, payload=payload, qos=options.will_qos, retain=options.will_retain
+            )
+        return codec.Connect(
+            client_id=self.identifier,
+            v5=self._v5,
+            clean=not options.session_expiry,
+            keepalive=options.keepalive,
+            # 3.1.1 allows no password without a user name (section 3.1.2.9).
+            username=self._broker.username or ("" if self._broker.password and not self._v5 else None),
+            password=self._broker.password.encode() if self._broker.password else None,
+            will=will,
+            properties=wishes,
+        )
 
-    def _refusal(self, reason: ReasonCode) -> EdgeError:
-        words = REFUSALS.get(reason.value)
+    def _heed(self, properties: Mapping[str, Any]) -> None:
+        """Take the broker's limits for ours (MQTT 5.0, section 3.2.2.3)."""
+        self._quota = asyncio.Semaphore(properties.get("receive_maximum", codec.MAX_SHORT))
+        self._largest = properties.get("maximum_packet_size", codec.MAX_LENGTH)
+        self._identifies = self._v5 and bool(properties.get("subscription_identifier_available", 1))
+        self._keepalive = properties.get("server_keep_alive", self._keepalive) or self._keepalive
+        self.identifier = properties.get("assigned_client_identifier", self.identifier)
+
+    def _refusal(self, reason: int) -> EdgeError:
+        words = REFUSALS.get(reason)
         if words is None:
-            return LinkLost(f"{self._broker.where} refused the session for now: {reason}")
+            return LinkLost(f"{self._broker.where} refused the session for now: {codec.reason_text(reason)}")
         other = "3.1.1" if self._v5 else "5.0"
         told = words.format(protocol=self._options.protocol, other=other, client_id=self.identifier)
-        return ConfigError(f"{self._broker.where} {told}")
-
-    async def put(self, topic: str, payload: bytes, qos: int, *, retain: bool) -> ReasonCode:
-        """Publish; return the broker's answer, or for QoS 0 success once the message was written. Raises LinkLost.
-
-        A refusal of QoS 2 is not seen: it stands in the PUBREC, whose reason paho 2 does not read.
-        """
-        info = self._client.publish(topic, payload, qos, retain)
-        return (await self._answer(info.rc, info.mid))[0]
-
-    async def subscribe_to(self, asked: str, qos: int, identifier: int) -> Reasons:
-        """Ask for a filter; return the broker's answer. Raises LinkLost.
-
-        Asked again with the same identifier, it changes the QoS without a gap. Messages name the identifier
-        (MQTT 5.0, section 3.8.2.1.2), unless the broker or the version has none.
-        """
-        if not self._v5:
-            return await self._answer(*self._client.subscribe(asked, qos))
-        # Otherwise a higher QoS would bring all retained messages again.
-        options = SubscribeOptions(qos, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
-        wishes = None
-        if self._identifies:
-            wishes = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]  # paho's own lack
-            wishes.SubscriptionIdentifier = identifier
-        return await self._answer(*self._client.subscribe(asked, options=options, properties=wishes))
-
-    async def unsubscribe_from(self, asked: str) -> None:
-        """Give a filter back. Raises LinkLost."""
-        await self._answer(*self._client.unsubscribe(asked))
-
-    async def _answer(self, result: int, mid: int | None) -> Reasons:
-        """Wait for the broker's answer to packet ``mid``, `ANSWER_TIMEOUT` seconds at most: then it counts as lost."""
-        if result != paho.MQTT_ERR_SUCCESS or mid is None:
-            self._lose(f"{self._broker.where}: {paho.error_string(result)}")
-            raise LinkLost(self.lost.result())
-        answer: asyncio.Future[Reasons] = self._loop.create_future()
-        self._answers[mid] = answer
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT):
-                return await answer
-        except TimeoutError:
-            self._lose(f"{self._broker.where} did not acknowledge within {ANSWER_TIMEOUT:g} s")
-            raise LinkLost(self.lost.result()) from None
-        finally:
-            self._answers.pop(mid, None)
-
-    def resume(self) -> None:
-        """Read again after `hear` asked to stop."""
-        if self._paused and (sock := self._client.socket()) is not None:
-            self._paused = False
-            self._loop.add_reader(sock.fileno(), self._read)
-            self._loop.call_soon(self._read)  # what TLS has decrypted already wakes no reader
+        kind = LinkLost if reason in LOGIN and self._options.password_file else ConfigError
+        return kind(f"{self._broker.where} {told}")
 
     async def leave(self) -> None:
-        """Send DISCONNECT, so that the broker knows it was meant, and close; `LEAVE_TIMEOUT` seconds at most."""
+        """Send DISCONNECT, so that the broker knows it was meant, and close; `LEAVE_TIMEOUT` seconds at most.
+
+        A will is published all the same: whoever watches it is told that we are gone, however we went.
+        """
+        if self._transport is None or self._gone.done():
+            return
         self._leaving = True
+        self._end_waits(f"the session with {self._broker.where} has ended")
+        options = self._options
+        if options.will_topic and not self._v5:
+            payload = options.will_payload.encode()
+            last = Publish(options.will_topic, payload, 0, options.will_retain, False, 0, {})
+            self._write(codec.publish(last, v5=False))
+        self._write(codec.disconnect(WITH_WILL if options.will_topic else 0, v5=self._v5))
+        self._flush()
+        self._transport.close()
         try:
-            if not self._gone.done() and self._client.disconnect() == paho.MQTT_ERR_SUCCESS:
-                async with asyncio.timeout(LEAVE_TIMEOUT):
-                    await self._gone
+            async with asyncio.timeout(LEAVE_TIMEOUT):
+                await self._gone
         except TimeoutError:
             _log.info("%s takes no more bytes; the connection was cut", self._broker.where)
         finally:
             self.cut()
 
     def cut(self) -> None:
-        """Close the socket without a word, if it is open."""
-        self._client._sock_close()  # noqa: SLF001  (paho closes publicly only when a DISCONNECT got through)
+        """Close the connection without a word, if it is open."""
+        if self._tick is not None:
+            self._tick.cancel()
+        if self._transport is not None:
+            self._transport.abort()
 
-    def _lose(self, why: str) -> None:
-        """Enter the end: nobody waits any longer for an answer that cannot come."""
-        if self.lost.done():
-            return
-        self.lost.set_result(why)
-        for answer in self._answers.values():
-            if not answer.done():
-                answer.set_exception(LinkLost(why))
-
-    def _read(self) -> None:
-        """Read what is there, `READ_BURST` packets at most."""
-        for _ in range(READ_BURST):
-            before = self._heard
-            try:
-                self._client.loop_read()
-            except Exception as error:  # noqa: BLE001  (paho raises whatever an ill-formed packet makes it stumble over)
-                self._lose(f"{self._broker.where} sent what is not MQTT ({type(error).__name__})")
+    def _keep_alive(self) -> None:
+        """Twice in each interval: ping where nothing came or went, give up where a ping had no answer."""
+        if not self._has_read and not self._paused:
+            if self._has_pinged:
+                self._lose(f"{self._broker.where} has answered no ping for {self._keepalive} s")
                 self.cut()
                 return
-            sock = self._client.socket()
-            if sock is None or self._paused:
-                return
-            waits = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
-            if self._heard == before and not waits:
-                return
-        self._loop.call_soon(self._read)  # again for TLS, where what is decrypted already wakes no reader
+            self._has_pinged = True
+            self._write(codec.PING)
+        else:
+            self._has_pinged = False
+            if not self._has_written:
+                self._write(codec.PING)
+        self._has_read = self._has_written = False
+        self._tick = self._loop.call_later(self._keepalive / 2, self._keep_alive)
 
-    def _write(self) -> None:
+    # Out.
+
+    async def put(self, message: Publish) -> int:
+        """Publish; return the broker's reason code, or for QoS 0 success once the message was written.
+
+        Raises LinkLost, and ValueError for a message that is larger than the broker takes.
+        """
+        if not message.qos:
+            self._write(self._encode(message))
+            if not self._writable.is_set():
+                await self._writable.wait()
+                self._check()
+            return 0
+        async with self._quota:
+            self._check()
+            identifier = self._next_identifier()
+            packet = self._encode(message._replace(identifier=identifier))
+            return (await self._answer(identifier, packet))[0]
+
+    def _encode(self, message: Publish) -> bytes:
+        packet = codec.publish(message, v5=self._v5)
+        if len(packet) > self._largest:
+            raise ValueError(f"the broker takes packets of {self._largest} bytes; this one has {len(packet)}")
+        return packet
+
+    async def subscribe_to(self, asked: str, options: int, identifier: int) -> int:
+        """Ask for a filter; return the broker's reason code. Raises LinkLost.
+
+        ``options`` is the byte of MQTT 5.0, section 3.8.3.1; under 3.1.1 its QoS alone counts. Asked again, it changes
+        the options without a gap. Messages name the identifier (section 3.8.2.1.2), unless the broker or the version
+        has none.
+        """
+        said = {"subscription_identifier": [identifier]} if self._identifies else {}
+        number = self._next_identifier()
+        options = options if self._v5 else options & 3
+        packet = codec.subscribe(number, asked, options, v5=self._v5, properties=said)
+        return (await self._answer(number, packet))[0]
+
+    async def unsubscribe_from(self, asked: str) -> None:
+        """Give a filter back. Raises LinkLost."""
+        number = self._next_identifier()
+        await self._answer(number, codec.unsubscribe(number, asked, v5=self._v5))
+
+    async def _answer(self, identifier: int, packet: bytes) -> tuple[int, ...]:
+        """Write, and wait for the answer, `ANSWER_TIMEOUT` seconds at most: then the connection counts as lost."""
+        self._check()
+        # Stays there if we are cancelled: the identifier is in use until the broker has answered.
+        waiting = self._answers[identifier] = self._loop.create_future()
+        self._write(packet)
         try:
-            self._client.loop_write()
-        except OSError as error:
-            self._lose(f"{self._broker.where}: {error.strerror or error}")
-            self.cut()
-
-    # From here on, what paho calls. The signatures are aiomqtt's.
-
-    def _on_message(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:  # noqa: ARG002
-        self._heard += 1
-        if not self._leaving and not self.hear(message) and (sock := self._client.socket()) is not None:
-            self._paused = True
-            self._loop.remove_reader(sock.fileno())
-
-    def _on_connect(
-        self,
-        client: paho.Client,  # noqa: ARG002
-        userdata: Any,  # noqa: ARG002
-        flags: paho.ConnectFlags,  # noqa: ARG002
-        reason_code: ReasonCode,
-        properties: Properties | None = None,
-    ) -> None:
-        self._identifies = bool(getattr(properties, "SubscriptionIdentifierAvailable", True))
-        if not self._connack.done():
-            self._connack.set_result(reason_code)
-
-    def _on_disconnect(
-        self,
-        client: paho.Client,  # noqa: ARG002
-        userdata: Any,  # noqa: ARG002
-        flags: paho.DisconnectFlags,
-        reason_code: ReasonCode,
-        properties: Properties | None = None,  # noqa: ARG002
-    ) -> None:
-        why = self._farewell(reason_code, said=flags.is_disconnect_packet_from_server)
-        if not self._connack.done():
-            hint = "is it the broker's port, and the right one of mqtt:// and mqtts://?"
-            self._connack.set_exception(LinkLost(f"{why} before it answered; {hint}"))
-        if not self._leaving:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                found: tuple[int, ...] = await waiting
+                return found
+        except TimeoutError:
+            why = f"{self._broker.where} did not acknowledge within {ANSWER_TIMEOUT:g} s"
             self._lose(why)
-        if not self._gone.done():
-            self._gone.set_result(None)
+            raise LinkLost(why) from None
 
-    def _farewell(self, reason: ReasonCode, *, said: bool) -> str:
-        if said and reason.value == TAKEN_OVER:
+    def _check(self) -> None:
+        if self.lost.done():
+            raise LinkLost(self.lost.result())
+        if self._leaving:
+            raise LinkLost(f"the session with {self._broker.where} has ended")
+
+    def _next_identifier(self) -> int:
+        """Return a packet identifier that is not in use (section 2.2.1); the quota leaves some free."""
+        for _ in range(codec.MAX_SHORT):
+            self._last = self._last % codec.MAX_SHORT + 1
+            if self._last not in self._answers:
+                return self._last
+        raise LinkLost(f"{self._broker.where}: all packet identifiers wait for an answer")
+
+    def _write(self, packet: bytes) -> None:
+        self._out.append(packet)
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Write what one turn of the loop has gathered: many small packets cost one system call."""
+        self._flushing = False
+        if self._out and self._transport is not None:
+            gathered, self._out = b"".join(self._out), []
+            self._has_written = True
+            self._transport.write(gathered)
+
+    # In.
+
+    def pause(self) -> None:
+        """Hand on no more messages, and soon read no more, until `resume`."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Go on."""
+        if self._paused:
+            self._paused = False
+            if not self._working:
+                self._work()
+
+    def acknowledge(self) -> None:
+        """Tell the broker of what is settled, as far as all before it is."""
+        while self._unsettled and self._unsettled[0].is_done:
+            delivery = self._unsettled.popleft()
+            if delivery.qos == 1:
+                self._write(codec.answer(Type.PUBACK, delivery.identifier))
+            else:
+                self._settling.discard(delivery.identifier)
+                self._unreleased.add(delivery.identifier)
+                self._write(codec.answer(Type.PUBREC, delivery.identifier))
+
+    def _work(self) -> None:
+        """Hand on what was read, `READ_BURST` packets at most in one turn; read no more until they are handed on."""
+        self._working = False
+        heard = self._heard
+        for _ in range(READ_BURST):
+            if not self._may_take():
+                break
+            try:
+                self._take(heard.popleft())
+            except ValueError as error:  # MalformedError, and text that is no UTF-8
+                self._fail_to_read(error)
+                return
+        self._read_on(wanted=not heard)
+        if self._may_take():
+            self._working = True
+            self._loop.call_soon(self._work)
+
+    def _may_take(self) -> bool:
+        """Tell whether the next packet may be handed on: who has paused still wants answers."""
+        if not self._heard or self._leaving:
+            return False
+        return not self._paused or self._heard[0].first & 0xF0 != PUBLISH
+
+    def _read_on(self, *, wanted: bool) -> None:
+        if wanted is self._reading or self._transport is None or self._transport.is_closing():
+            return
+        self._reading = wanted
+        if wanted:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
+    def _take(self, found: Packet) -> None:
+        kind = found.first & 0xF0
+        if kind == PUBLISH:
+            self._take_message(found)
+        elif kind == Type.CONNACK:
+            if not self._connack.done():
+                self._connack.set_result(codec.read_connack(found.body, v5=self._v5))
+        elif kind == Type.PUBREC:
+            self._take_pubrec(codec.read_answer(found, v5=self._v5))
+        elif kind == Type.PUBREL:
+            identifier = codec.read_answer(found, v5=self._v5).identifier
+            self._unreleased.discard(identifier)
+            self._write(codec.answer(Type.PUBCOMP, identifier))
+        elif kind in (Type.PUBACK, Type.PUBCOMP, Type.SUBACK, Type.UNSUBACK):
+            self._answered(codec.read_answer(found, v5=self._v5))
+        elif kind == Type.DISCONNECT:
+            self._lose(self._said(codec.read_disconnect(found.body)))
+            self.cut()
+        elif kind != Type.PINGRESP:
+            raise MalformedError(f"a packet of type {kind >> 4}")
+
+    def _said(self, reason: int) -> str:
+        if reason == TAKEN_OVER:
             rival = f"another client came with the client id {self.identifier}"
             return f"{self._broker.where}: {rival}, and the broker keeps only one; give each device its own"
-        if said:
-            return f"{self._broker.where} ended the session: {reason}"
-        if reason.value == KEEP_ALIVE:
-            return f"{self._broker.where} has answered no ping for {self._options.keepalive} s"
-        if not self._connack.done():
-            return f"{self._broker.where} closed the connection"
-        # mosquitto 2.0 gives no reason for either.
-        return f"{self._broker.where} closed the connection: it stopped, or has another client {self.identifier!r} now"
+        return f"{self._broker.where} ended the session: {codec.reason_text(reason)}"
 
-    def _on_publish(
-        self,
-        client: paho.Client,  # noqa: ARG002
-        userdata: Any,  # noqa: ARG002
-        mid: int,
-        reason_code: ReasonCode,
-        properties: Properties,  # noqa: ARG002
-    ) -> None:
-        self._answered(mid, [reason_code])
-
-    def _on_subscribe(
-        self,
-        client: paho.Client,  # noqa: ARG002
-        userdata: Any,  # noqa: ARG002
-        mid: int,
-        reason_codes: Reasons,
-        properties: Properties | None = None,  # noqa: ARG002
-    ) -> None:
-        self._answered(mid, reason_codes)
-
-    def _on_unsubscribe(
-        self,
-        client: paho.Client,  # noqa: ARG002
-        userdata: Any,  # noqa: ARG002
-        mid: int,
-        reason_codes: Reasons,
-        properties: Properties | None = None,  # noqa: ARG002
-    ) -> None:
-        self._answered(mid, reason_codes)
-
-    def _answered(self, mid: int, reasons: Reasons) -> None:
-        answer = self._answers.get(mid)
-        if answer is not None and not answer.done():
-            answer.set_result(reasons)
-
-    def _on_socketopen_session(self, client: paho.Client, userdata: Any, sock: Any) -> None:  # noqa: ARG002
-        self._loop.add_reader(sock.fileno(), self._read)
-        self._misc_task = self._loop.create_task(self._misc_loop(), name=f"keep alive of {self.identifier}")
-
-    def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: Any) -> None:  # noqa: ARG002
-        self._loop.add_writer(sock.fileno(), self._write)
-
-
-async def open_session(connection: Connection, broker: Broker) -> None:
-    """Open the session, or raise LinkLost or ConfigError in plain words."""
-    try:
-        async with asyncio.timeout(CONNECT_TIMEOUT):
-            sock = await _connect(broker)
-            await connection.greet(sock)
-    except EdgeError:
-        raise
-    except TimeoutError:
-        raise LinkLost(f"{broker.where} did not answer within {CONNECT_TIMEOUT:g} s") from None
-    except socket.gaierror as error:
-        raise LinkLost(f"{broker.host}: name not found ({error.strerror}); is the network up?") from error
-    except ConnectionRefusedError as error:
-        raise LinkLost(f"{broker.where} refused the connection; is the broker running there?") from error
-    except ssl.SSLCertVerificationError as error:
-        # Not for good: the clock of a box without a battery is wrong until the network has set it.
-        told = f"its certificate was not accepted ({error.verify_message}); is the clock right?"
-        raise LinkLost(f"{broker.where}: {told}") from error
-    except ssl.SSLError as error:
-        raise LinkLost(f"{broker.where}: no TLS ({error.reason}); is it a port for mqtts://?") from error
-    except OSError as error:
-        raise LinkLost(f"{broker.where}: {error.strerror or error}") from error
-
-
-async def _connect(broker: Broker) -> socket.socket:
-    """Return a connected socket, TLS on it where wanted; the first address that answers is the one. Raises OSError.
-
-    Each address has its share of `CONNECT_TIMEOUT`, so that a dead IPv6 way does not hide a good IPv4 one.
-    """
-    found = await asyncio.get_running_loop().getaddrinfo(broker.host, broker.port, type=socket.SOCK_STREAM)
-    failure: OSError = TimeoutError()
-    for family, kind, protocol, _, address in found:
+    def _take_message(self, found: Packet) -> None:
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT / len(found)):
-                return await _connect_to(socket.socket(family, kind, protocol), address, broker)
-        except OSError as error:
-            failure = error
-    raise failure
+            message = codec.read_publish(found, v5=self._v5)
+        except UnicodeDecodeError:
+            self.noise("ill_formed", len(found.body), "")
+            self._pass_over(codec.identifier_of(found), found.first >> 1 & 3)
+            return
+        size = len(message.payload) + found.missing
+        if size > self._options.max_payload:
+            self.noise("too_large", size, message.topic)
+            self._pass_over(message.identifier, message.qos)
+        elif not message.qos:
+            self.hear(message, None)
+        elif (delivery := self._deliver(message.identifier, message.qos)) is not None:
+            self.hear(message, delivery)
 
+    def _deliver(self, identifier: int, qos: int) -> Delivery | None:
+        """Enter a message in the list of those that wait to be settled; None for one that is there, or beyond all."""
+        if qos == 2:  # noqa: PLR2004  (sent again on the same connection: heard once)
+            if identifier in self._unreleased:
+                self._write(codec.answer(Type.PUBREC, identifier))
+            if identifier in self._unreleased or identifier in self._settling:
+                return None
+        if len(self._unsettled) >= self._options.in_flight + MAX_AHEAD:
+            self.noise("not_taken", 0, "")  # unacknowledged: the next session brings it again
+            return None
+        if qos == 2:  # noqa: PLR2004  (as above)
+            self._settling.add(identifier)
+        delivery = Delivery(self, identifier, qos)
+        self._unsettled.append(delivery)
+        return delivery
 
-async def _connect_to(sock: socket.socket, address: Any, broker: Broker) -> socket.socket:
-    """Connect this socket; closes it where that fails. The address is Any: its shape is the family's."""
-    try:
-        # Nagle's algorithm holds a small packet back until the one before it is acknowledged, and the broker's kernel
-        # delays that by 40 ms: a PUBACK and then a PUBLISH, which is each QoS 1 conversation, took 44 ms a trip.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, address)
-        return await _encrypt(sock, broker.host) if broker.tls else sock
-    except BaseException:
-        sock.close()
-        raise
+    def _pass_over(self, identifier: int, qos: int) -> None:
+        """Acknowledge what nobody can handle: else it would come again for ever."""
+        if qos and (delivery := self._deliver(identifier, qos)) is not None:
+            delivery.settle()
 
+    def _take_pubrec(self, found: codec.Answer) -> None:
+        if found.reasons[0] >= FAILURE:
+            self._answered(found)
+        else:
+            self._write(codec.answer(Type.PUBREL, found.identifier))
 
-async def _encrypt(sock: socket.socket, host: str) -> ssl.SSLSocket:
-    """Do the TLS handshake without blocking; trust what the system trusts."""
-    context = await asyncio.to_thread(ssl.create_default_context)  # it reads files
-    secured = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
-    loop = asyncio.get_running_loop()
-    try:
-        while True:
-            try:
-                secured.do_handshake()
-            except ssl.SSLWantReadError:
-                await _ready(secured, loop.add_reader, loop.remove_reader)
-            except ssl.SSLWantWriteError:
-                await _ready(secured, loop.add_writer, loop.remove_writer)
-            else:
-                return secured
-    except BaseException:
-        secured.close()  # it has taken the descriptor out of the plain socket
-        raise
-
-
-async def _ready(sock: socket.socket, add: Callable[..., Any], remove: Callable[[int], Any]) -> None:
-    ready = asyncio.get_running_loop().create_future()
-    add(sock.fileno(), lambda: None if ready.done() else ready.set_result(None))
-    try:
-        await ready
-    finally:
-        remove(sock.fileno())
+    def _answered(self, found: codec.Answer) -> None:
+        waiting = self._answers.pop(found.identifier, None)
+        if waiting is not None and not waiting.done():
+            with contextlib.suppress(asyncio.InvalidStateError):
+                waiting.set_result(found.reasons)

@@ -181,8 +181,14 @@ class AprsOptions(Ax25Options):
 class MqttOptions:
     """A connection to an MQTT broker."""
 
-    username: str = option("", label="User name", maximum=255)
-    password: str = option("", label="Password", maximum=255, secret=True)
+    username: str = option("", label="User name", help="Goes before the one in the link.", maximum=255)
+    password: str = option("", label="Password", help="Or a token.", maximum=4096, secret=True)
+    password_file: str = option(
+        "",
+        label="Password file",
+        help="Read before each connection; goes before the password. A name without / is a systemd credential.",
+        maximum=255,
+    )
     client_id: str = option(
         "",
         label="Client id",
@@ -198,6 +204,22 @@ class MqttOptions:
         minimum=5,
         maximum=3600,
     )
+    session_expiry: int = option(
+        3600,
+        label="Session kept for",
+        help="By the broker, with our QoS 1 and 2 messages, while we are away. 0: begin anew each time.",
+        unit="s",
+        minimum=0,
+        maximum=4_294_967_295,
+    )
+    in_flight: int = option(
+        512,
+        label="Most unhandled messages",
+        help="Of QoS 1 and 2; at it the broker waits until the slowest consumer has handled one.",
+        unit="messages",
+        minimum=1,
+        maximum=65_535,
+    )
     max_payload: int = option(
         262_144,
         label="Largest payload",
@@ -206,3 +228,32 @@ class MqttOptions:
         minimum=128,
         maximum=16_777_216,
     )
+    ca_file: str = option("", label="CA file", help="PEM. Empty: what the system trusts.", maximum=255)
+    certificate_file: str = option("", label="Certificate file", help="Our own, in PEM.", maximum=255)
+    key_file: str = option(
+        "",
+        label="Key file",
+        help="Of our own certificate, without a password. Empty: in the certificate file.",
+        maximum=255,
+    )
+    tls_minimum: str = option("1.2", label="Oldest TLS", choices=(("1.2", "TLS 1.2"), ("1.3", "TLS 1.3")))
+    server_name: str = option(
+        "", label="Server name", help="That the certificate must have. Empty: the link's host.", maximum=255
+    )
+    insecure: bool = option(
+        False,
+        label="Accept any certificate",
+        help="Anybody on the way can then read and change everything, the password too. For trying out.",
+    )
+    will_topic: str = option(
+        "", label="Will: topic", help="Published by the broker once we are gone. Empty: nothing.", maximum=255
+    )
+    will_payload: str = option("offline", label="Will: payload", maximum=1024)
+    will_qos: int = option(1, label="Will: QoS", minimum=0, maximum=2)
+    will_retain: bool = option(True, label="Will: retain", help="So that newcomers know.")
+    birth_topic: str = option(
+        "", label="Birth: topic", help="Published whenever the session begins. Empty: nothing.", maximum=255
+    )
+    birth_payload: str = option("online", label="Birth: payload", maximum=1024)
+    birth_qos: int = option(1, label="Birth: QoS", minimum=0, maximum=2)
+    birth_retain: bool = option(True, label="Birth: retain", help="So that newcomers know.")
