@@ -12,17 +12,17 @@ changed.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from edge.asgi import App, Event, Receive, Scope, Send
 from edge.drops import DropLog
 from edge.errors import EdgeError, LinkLost
 from edge.mailbox import DRAIN, Mailbox
+from edge.receipts import copy_of
 from edge.spec import CloseCode
 from edge.status import Faults, RouteStatus
-from edge.topics import TopicFilter
 
 logger = logging.getLogger("edge.fanout")
 
@@ -32,6 +32,28 @@ STEADY = 60.0  # seconds that a consumer ran without an error, after which the n
 GOODBYE = 6.0  # seconds for all the legs to end, a little more than a consumer's own limit for disconnect()
 CANCELLED = 1.5  # seconds for those that were cancelled because even that was too short
 MAX_LINGERING = 8  # consumers still busy with a link that is gone; the oldest is cancelled beyond
+
+
+class Watch(Protocol):
+    """What a leg remembers of what it subscribed to, for one connection (`edge.topic_legs.Watch`)."""
+
+    def begin(self) -> Sequence[Event]:
+        """Return what is to be sent when the leg begins."""
+
+    def end(self) -> Sequence[Event]:
+        """Return what is to be sent when it ends."""
+
+    def takes(self, event: Mapping[str, Any]) -> bool:
+        """Tell whether an event is for it."""
+
+    def adapt(self, event: Event) -> None:
+        """Make its copy of an event its own."""
+
+    def outgoing(self, event: Event) -> Event:
+        """Take note of what its consumer is about to send; return what is to be sent."""
+
+    def refused(self, event: Event) -> None:
+        """Take note that this could not be sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,23 +66,10 @@ class Leg:
     match: str = ""
     wants: Callable[[Mapping[str, Any]], bool] | None = None  # None: every event
     scope: tuple[tuple[str, Any], ...] = ()  # added to the leg's scope
-    first: tuple[Event, ...] = ()  # sent to the transport when the leg begins, as mqtt.subscribe
+    first: tuple[Event, ...] = ()  # sent to the transport when the leg begins
     last: tuple[Event, ...] = ()  # and when it ends
+    watch: Callable[[], Watch] | None = None  # for each connection anew; says more of wants, first and last
     problem: str = ""  # why it cannot run; then app is never called
-
-
-def topic_leg(key: object, filter_: TopicFilter, app: App, consumer: str) -> Leg:
-    """Make the leg of a route on a broker: it subscribes when it begins, takes what matches, and unsubscribes."""
-    return Leg(
-        key=key,
-        app=app,
-        consumer=consumer,
-        match=filter_.text,
-        wants=lambda event: filter_.match(event["topic"]) is not None,
-        scope=(("topic_filters", [filter_.text]),),
-        first=({"type": "mqtt.subscribe", "topic": filter_.subscription, "qos": 1},),
-        last=({"type": "mqtt.unsubscribe", "topic": filter_.subscription},),
-    )
 
 
 @dataclass(slots=True)
@@ -81,7 +90,7 @@ class FanOut:
     def __init__(self, legs: tuple[Leg, ...] = ()) -> None:
         self.legs = legs
         self.farewell: tuple[int, str] = (CloseCode.RESTART, "the box is stopping")
-        self._runs: dict[object, _Run] = {}
+        self._runs: dict[object, Run] = {}
         self._records: dict[object, _Record] = {}
         self._lingering: list[asyncio.Task[None]] = []
         self._connection: tuple[Scope, Send] | None = None
@@ -141,20 +150,24 @@ class FanOut:
             match=leg.match,
             text=leg.problem or (run.text() or within.recent() or own() or "running" if run else "waits for the link"),
             waiting=len(run.mailbox) if run else 0,
-            dropped=record.dropped + (run.mailbox.dropped if run else 0),
+            dropped=record.dropped + (run.mailbox.dropped + run.mailbox.given_up if run else 0),
             errors=record.faults.count + within.count,
         )
 
     def _start(self, leg: Leg, scope: Scope, send: Send) -> None:
         if not leg.problem and leg.key not in self._runs:
             record = self._records.setdefault(leg.key, _Record())
-            self._runs[leg.key] = _Run(leg, scope, send, record.faults)
+            self._runs[leg.key] = Run(leg, scope, send, record.faults)
 
     async def _deliver(self, event: Event) -> None:
-        late = [run for run in self._runs.values() if run.takes(event) and not run.mailbox.offer(dict(event))]
+        late = [
+            (run, copy)
+            for run in self._runs.values()
+            if run.takes(event) and not run.mailbox.offer(copy := run.copy(event))
+        ]
         if late:
-            taken = await asyncio.gather(*(run.mailbox.put(dict(event)) for run in late))
-            for run in [run for run, was_taken in zip(late, taken, strict=True) if not was_taken]:
+            taken = await asyncio.gather(*(run.mailbox.put(copy) for run, copy in late))
+            for run in [run for (run, _), was_taken in zip(late, taken, strict=True) if not was_taken]:
                 self._drops.count(1, run.leg.consumer)
 
     async def _finish(self, scope: Scope, ending: Event) -> None:
@@ -171,7 +184,7 @@ class FanOut:
         finally:
             for key, run in runs.items():
                 # What is unread now stays unread: the goodbye overtakes it.
-                self._records.setdefault(key, _Record()).dropped += run.mailbox.dropped + len(run.mailbox)
+                self._records.setdefault(key, _Record()).dropped += _lost_by(run.mailbox)
                 if not run.task.done():
                     logger.info("%s: %s is still busy", scope.get("device", ""), run.leg.consumer)
                     self._linger(run.task)
@@ -184,8 +197,8 @@ class FanOut:
             self._lingering.pop(0).cancel()
 
 
-class _Run:
-    """One leg on one connection."""
+class Run:
+    """One leg on one connection: its mailbox, and its app in a task that starts it anew where it raises."""
 
     def __init__(self, leg: Leg, scope: Scope, send: Send, faults: Faults) -> None:
         self.leg = leg
@@ -193,6 +206,7 @@ class _Run:
         self.device: str = scope.get("device", "")
         self.mailbox = Mailbox()
         self._send = send
+        self._watch = leg.watch() if leg.watch is not None else None
         self._faults = faults
         self._next = ""  # what follows the latest fault, in words
         self._ended = ""  # why it does not run although the link is up
@@ -202,7 +216,17 @@ class _Run:
         self.task = asyncio.create_task(self._run(), name=f"edge-leg-{self.device}-{leg.consumer}")
 
     def takes(self, event: Event) -> bool:
-        return not self.mailbox.closed and (self.leg.wants is None or self.leg.wants(event))
+        """Tell whether an event is for this leg."""
+        if self.mailbox.closed or (self.leg.wants is not None and not self.leg.wants(event)):
+            return False
+        return self._watch is None or self._watch.takes(event)
+
+    def copy(self, event: Event) -> Event:
+        """Return this leg's own copy of an event, with its receipt where it has one."""
+        copied = copy_of(event)
+        if self._watch is not None:
+            self._watch.adapt(copied)
+        return copied
 
     def text(self) -> str:
         """Say what is wrong, or nothing."""
@@ -224,20 +248,35 @@ class _Run:
     async def send(self, event: Event) -> None:
         """Pass on what the consumer sends; its ``close`` closes this leg, not the device."""
         if not event["type"].endswith(".close"):
-            await self._send(event)
+            await (self._send(event) if self._watch is None else self._send_watched(self._watch, event))
         elif not self.mailbox.closed:
             code, reason = int(event.get("code", CloseCode.NORMAL)), event.get("reason", "")
             self._ended = f"closed itself ({code}{f', {reason}' if reason else ''}); begins again with the next link"
             self.close(code, reason)
 
+    async def _send_watched(self, watch: Watch, event: Event) -> None:
+        outgoing = watch.outgoing(event)
+        try:
+            await self._send(outgoing)
+        except BaseException:
+            watch.refused(outgoing)
+            raise
+
     async def _run(self) -> None:
-        if await self._send_each(self.leg.first):
+        watch = self._watch
+        if not await self._send_each((*self.leg.first, *(watch.begin() if watch else ()))):
+            return
+        try:
             await self._keep_running()
             if not self.mailbox.closed:
                 self.close(CloseCode.NORMAL, "")  # nothing is read any more, so nothing may pile up
-            await self._send_each(self.leg.last if self._link_stays else ())
+        finally:
+            if self._link_stays:
+                self.mailbox.abandon()
+        if self._link_stays:
+            await self._send_each((*self.leg.last, *(watch.end() if watch else ())))
 
-    async def _send_each(self, events: tuple[Event, ...]) -> bool:
+    async def _send_each(self, events: Sequence[Event]) -> bool:
         """Send what the leg itself has to say; False where that could not be."""
         try:
             for event in events:
@@ -291,6 +330,11 @@ class _Run:
 
     def _connect(self) -> Event:
         return {"type": f"{self.scope['type']}.connect"}
+
+
+def _lost_by(mailbox: Mailbox) -> int:
+    """Count what its reader did not or could not handle. What a broker was not told of yet comes again."""
+    return mailbox.dropped + mailbox.given_up + len(mailbox)
 
 
 def restart_wait(failures: int) -> float:

@@ -14,6 +14,8 @@ from edge.conversations import Conversations
 from edge.errors import ConfigError
 from edge.options import parse_options
 from edge.registry import import_string
+from edge.topic_legs import TopicOptions, check_topic_options
+from edge.topics import TopicFilter
 
 
 def speaks(consumer: object, scope_type: str) -> str:
@@ -26,10 +28,11 @@ def speaks(consumer: object, scope_type: str) -> str:
 
 
 def options_types(consumer: object, scope_type: str) -> tuple[type[Any], ...]:
-    """List the dataclasses of what a route to this consumer may set: the consumer's own, and the carrier's."""
+    """List the dataclasses of what a route to this consumer may set: its own, the topics', and the carrier's."""
     own = getattr(consumer, "Options", None)
+    topics = TopicOptions if scope_type == "mqtt" else None
     carrier = CARRIERS[scope_type].Options if _is_adapted(consumer, scope_type) else None
-    return tuple(type_ for type_ in (own, carrier) if type_ is not None)
+    return tuple(type_ for type_ in (own, topics, carrier) if type_ is not None)
 
 
 def parse_route_options(consumer: object, scope_type: str, values: Mapping[str, object], match: str) -> tuple[Any, ...]:
@@ -46,7 +49,16 @@ def parse_route_options(consumer: object, scope_type: str, values: Mapping[str, 
     parsed = tuple(_parse_own(type_, values) for type_ in types)
     if _is_adapted(consumer, scope_type):
         CARRIERS[scope_type].check(parsed[-1], match)
+    for options in parsed:
+        if isinstance(options, TopicOptions):
+            check_topic_options(options, TopicFilter.parse(match))
     return parsed
+
+
+def topic_options(path: str, values: Mapping[str, object], match: str) -> TopicOptions:
+    """Return what a route on a broker sets for its subscription. Raises ConfigError as `parse_route_options` does."""
+    parsed = parse_route_options(import_string(path), "mqtt", values, match)
+    return next(options for options in parsed if isinstance(options, TopicOptions))
 
 
 def _parse_own(options_type: type[Any], values: Mapping[str, object]) -> object:

@@ -7,12 +7,14 @@ that is a mistake in our own configuration.
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from edge.asgi import App, Event, Receive, Scope, Send
 from edge.errors import ConfigError
-from edge.fanout import FanOut, topic_leg
+from edge.fanout import FanOut
+from edge.options import parse_options
+from edge.topic_legs import TopicOptions, check_topic_options, topic_leg
 from edge.topics import TopicFilter
 
 NOT_FOUND = 4404  # close code (RFC 6455, section 7.4.2: 4000 to 4999 are the application's)
@@ -159,18 +161,28 @@ class TopicRoute:
 
     filter: TopicFilter
     app: App
+    options: TopicOptions = field(default_factory=TopicOptions)
 
 
-def topic(filter_: str, app: App) -> TopicRoute:
-    """Route a topic filter, with named wildcards, to an app: ``topic("sensors/+room/in", Climate.as_asgi())``."""
-    return TopicRoute(TopicFilter.parse(filter_), app)
+def topic(filter_: str, app: App, *, one_per: Sequence[str] = (), qos: int = 1, **options: Any) -> TopicRoute:
+    """Route a topic filter, with named wildcards, to an app: ``topic("sensors/+room/in", Climate.as_asgi())``.
+
+    ``one_per`` names wildcards: each value that they catch has an instance of its own (`edge.instances`). More options
+    by the names of `edge.topic_legs.TopicOptions`. Raises ConfigError for a filter or options that cannot be.
+    """
+    chosen = {"subscribe_qos": qos, "one_per": ",".join(one_per), **options}
+    parsed = parse_options(TopicOptions, chosen, where=f"topic {filter_!r}")
+    route = TopicRoute(TopicFilter.parse(filter_), app, parsed)
+    check_topic_options(parsed, route.filter)
+    return route
 
 
 class TopicRouter:
     """Serves one ``mqtt`` connection with a copy of each `topic` route's app, and each message to those that match.
 
     It subscribes by itself. Each app has a scope, a mailbox and a life of its own (`edge.fanout`), with its filter in
-    ``scope["topic_filters"]``; `edge.topics.TopicFilter.match` says what a topic's named wildcards caught.
+    ``scope["topic_filters"]``. What the wildcards caught is in each event's ``topic_route``, and in that of the scope
+    where an instance serves one value alone: ``{"args": [], "kwargs": {"room": "attic"}}``.
     """
 
     protocols = frozenset({"mqtt"})
@@ -178,7 +190,7 @@ class TopicRouter:
     def __init__(self, routes: Sequence[TopicRoute]) -> None:
         self.routes = list(routes)
         self.legs = tuple(
-            topic_leg(index, route.filter, route.app, getattr(route.app, "__name__", "app"))
+            topic_leg(index, route.filter, route.app, getattr(route.app, "__name__", "app"), route.options)
             for index, route in enumerate(self.routes)
         )
 

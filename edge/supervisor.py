@@ -16,15 +16,16 @@ from edge import registry
 from edge.asgi import Event
 from edge.desired import Desired, DeviceWish, RouteWish, device_problems, mask, route_problems
 from edge.errors import ConfigError, LinkLost
-from edge.fanout import Leg, topic_leg
+from edge.fanout import Leg
 from edge.gate import Licence
 from edge.layers.base import ChannelLayer
-from edge.legs import build_app
+from edge.legs import build_app, topic_options
 from edge.matching import matcher, topic_filter
 from edge.options import parse_options
 from edge.runner import DevicePlan, Observer, Runner
 from edge.spec import CloseCode
 from edge.status import DeviceBoard, DeviceStatus, State
+from edge.topic_legs import topic_leg
 
 logger = logging.getLogger("edge.supervisor")
 
@@ -229,7 +230,8 @@ def _plan_leg(route: RouteWish, scope_type: str) -> Leg:
     if scope_type != "mqtt":
         wants = matcher(scope_type, route.match)
         return Leg(key=_key(route), app=app, consumer=route.consumer, match=route.match, wants=wants)
-    return topic_leg(_key(route), topic_filter(route.match), app, route.consumer)
+    options = topic_options(route.consumer, route.options, route.match)
+    return topic_leg(_key(route), topic_filter(route.match), app, route.consumer, options)
 
 
 def _key(route: RouteWish) -> tuple[str, ...]:

@@ -428,7 +428,16 @@ def _aprs(fields: Fields) -> Fields:
 
 
 def _mqtt(_fields: Fields) -> Fields:
-    return {"topic": "test", "payload": b"", "qos": 0, "retain": False, "properties": {}}
+    return {
+        "topic": "test",
+        "payload": b"",
+        "qos": 0,
+        "retain": False,
+        "dup": False,
+        "properties": {},
+        "share": "",
+        "topic_route": {"args": [], "kwargs": {}},
+    }
 
 
 # What each scope has beside device, link and state; and the defaults of what is heard.

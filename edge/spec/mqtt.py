@@ -33,7 +33,8 @@ handed to the connection (QoS 0), and raises `edge.errors.LinkLost` if the conne
 
 **Subscribing.** Several may hold one filter: the highest QoS that a holder asks for counts, sinks when that holder
 leaves, and ``retain_as_published`` counts if one asks for it, ``no_local`` if all do. Retained messages come to the
-holder that subscribed; under 3.1.1 to everybody on the filter, and only when its first holder comes.
+holder that subscribed (the event has its ``holder``, which no route's app sees); under 3.1.1 to everybody on the
+filter, and only when its first holder comes.
 
 **Closing.** ``mqtt.close`` closes this consumer's connection, not the broker's.
 """
@@ -60,7 +61,6 @@ class Receive(TypedDict):
     share: str | None  # the $share filter that this copy came by; empty: none; None: the broker does not say (3.1.1)
     time: float  # seconds since the epoch, UTC
     topic_route: NotRequired[dict[str, Any]]  # under a route: what its filter caught, "args" and "kwargs"
-    holder: NotRequired[str]  # which ``mqtt.subscribe`` it was kept for, where that said so; no route's app sees it
 
 
 class Disconnect(TypedDict):

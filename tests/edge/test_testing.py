@@ -436,7 +436,7 @@ async def test_a_line_can_be_given_as_its_text_to_a_consumer_with_plain_handlers
 
 async def test_a_field_that_no_event_has_is_refused_with_those_that_there_are():
     feed = FeedCommunicator(silent, "mqtt")
-    with pytest.raises(TypeError, match=r"no body; it has payload, .*topic"):
+    with pytest.raises(TypeError, match=r"no body; it has dup, payload, .*topic"):
         await feed.hear(body=b"")
 
 
