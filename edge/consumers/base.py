@@ -288,8 +288,8 @@ class Consumer:
         run = partial(self.dispatch, event) if self._dispatches else partial(self._handle, call, event)
         if self._overlap is None or (self.concurrency == 1 and call not in self._overlapping):
             return run()
-        if self._mailbox is not None:
-            self._mailbox.lend(event)
+        if (mailbox := self._inbox.mailbox) is not None:
+            mailbox.lend(event)
         return self._overlap.start(partial(self._overlapped, run, event))
 
     async def _overlapped(self, run: Callable[[], Awaitable[Any]], event: Event) -> None:
@@ -298,8 +298,8 @@ class Consumer:
         except Exception as error:
             if not await self._is_answered(error, event):
                 raise
-        if self._mailbox is not None:
-            self._mailbox.give_back(event)
+        if (mailbox := self._inbox.mailbox) is not None:
+            mailbox.give_back(event)
 
     def _fail(self, error: Exception) -> None:
         """End the connection for an error of a handler that overlaps others."""

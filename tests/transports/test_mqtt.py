@@ -523,7 +523,8 @@ async def test_a_payload_too_large_is_dropped_and_counted(broker, protocol, capl
     assert "attic: dropped 129 bytes on a; the largest payload is 128" in caplog.text
 
 
-async def test_a_flood_is_paced_by_the_reader_and_nothing_is_lost(broker):
+async def test_a_flood_is_paced_by_the_reader_and_nothing_is_lost(tmp_path):
+    broker = Mosquitto(tmp_path, ["max_queued_messages 0"]).start()  # or it drops QoS 0 itself
     gate = asyncio.Event()
     heard = []
     number = 3 * TRANSPORT_CAPACITY
@@ -547,8 +548,12 @@ async def test_a_flood_is_paced_by_the_reader_and_nothing_is_lost(broker):
 
     serve = asyncio.create_task(make(link(broker)).serve(slow, lambda: None))
     await asyncio.wait_for(gate.wait(), SOON)
-    await asyncio.to_thread(Lines().run)
-    await asyncio.wait_for(serve, 4 * SOON)
+    try:
+        await asyncio.to_thread(Lines().run)
+        await asyncio.wait_for(serve, 4 * SOON)
+    finally:
+        serve.cancel()
+        broker.kill()
     assert heard == [str(n).encode() for n in range(number)]
 
 
