@@ -58,7 +58,12 @@ _NAMES: dict[str, tuple[str, int]] = {  # field and its digits in the standard
 
 
 def _rain(digits: str) -> float | None:
-    return round(float(digits) * HUNDREDTH_INCH, 2) if len(digits) <= MAX_DIGITS else None
+    return round(float(digits) * HUNDREDTH_INCH, 2) if _is_short(digits) else None
+
+
+def _is_short(digits: str) -> bool:
+    """Whether there are three digits, but for noughts in front."""
+    return len(digits.lstrip("0")) <= MAX_DIGITS
 
 
 def _temperature(digits: str) -> float | None:
@@ -79,16 +84,16 @@ def _pressure(digits: str) -> float | None:
 _READERS: dict[str, Callable[[str], float | None]] = {
     "": lambda _: None,
     "v": lambda _: None,
-    "g": lambda mph: round(float(mph) * MPH, 2) if len(mph) <= MAX_DIGITS else None,
+    "g": lambda mph: round(float(mph) * MPH, 2) if _is_short(mph) else None,
     "t": _temperature,
     "r": _rain,
     "p": _rain,
     "P": _rain,
     "h": _humidity,
     "b": _pressure,
-    "l": lambda watts: int(watts) + DARK if len(watts) <= MAX_DIGITS else None,
-    "L": lambda watts: int(watts) if len(watts) <= MAX_DIGITS else None,
-    "s": lambda inches: round(float(inches) * INCH, 1) if len(inches) <= MAX_DIGITS else None,
+    "l": lambda watts: int(watts) + DARK if _is_short(watts) else None,
+    "L": lambda watts: int(watts) if _is_short(watts) else None,
+    "s": lambda inches: round(float(inches) * INCH, 1) if _is_short(inches) else None,
     "#": int,
     "V": lambda tenths: int(tenths) / 10,
     "F": lambda tenths: round(int(tenths) / 10 * FOOT, 2),
