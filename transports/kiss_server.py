@@ -195,6 +195,8 @@ class _Port:
         """Say who is connected, or why nobody can be; from any thread."""
         if self._problem:
             return f"{self._problem}; tried again every {RETRY:g} s"
+        if self._server is None:
+            return f"opening {self.where}"
         clients = [str(client) for client in tuple(self.clients)]
         text = f"{len(clients)} of {self.options.clients} clients on {self.where}"
         text += f": {'; '.join(clients)}" if clients else ""
@@ -298,7 +300,7 @@ def _aprs_event(port: int, frame: ax25.Frame) -> Event | None:
     }
 
 
-_OPEN_WORDS: Mapping[int | None, str] = {
+_OPEN_WORDS: Mapping[int, str] = {
     errno.EADDRINUSE: "{where} is in use by another program",
     errno.EADDRNOTAVAIL: "this box has no address {listen}",
     errno.EACCES: "no permission to listen on {where}; take a port above 1023",
@@ -309,7 +311,9 @@ def _words(where: str, listen: str, error: Exception) -> str:
     """Say in plain words why a port could not be opened."""
     if isinstance(error, socket.gaierror | UnicodeError):
         return f"the name {listen} is not known"
-    words = _OPEN_WORDS.get(getattr(error, "errno", None), "{where} cannot be opened: {error}")
+    # asyncio since 3.12 raises one without a number where none of the addresses is this box's.
+    number = getattr(error, "errno", None) or errno.EADDRNOTAVAIL
+    words = _OPEN_WORDS.get(number, "{where} cannot be opened: {error}")
     return words.format(where=where, listen=listen, error=error)
 
 

@@ -50,8 +50,7 @@ class Bench:
     async def up(self):
         self.events.put_nowait({"type": f"{self.scope['type']}.connect"})
         self.task = asyncio.create_task(self.app(self.scope, self.events.get, self.send))
-        await until(lambda: "clients on" in self.app.status_text())
-        await until(self.listens)
+        await until(lambda: self.app.status_text().startswith("0 of "))
 
     def listens(self):
         with socket.socket() as probe:
@@ -88,7 +87,6 @@ async def make():
         benches.append(bench := Bench(*arguments, **options))
         if up:
             await bench.up()
-            await until(lambda: ": " not in bench.app.status_text())  # the probe has left
         return bench
 
     yield build
