@@ -7,7 +7,7 @@ server's, for one frame.
 
 **Not said.** A real adapter adds what no program can take away: the frame's own time on the line, and on FTDI chips a
 timer of up to 16 ms. Both sides wake up from sleep for each frame, which is most of what is seen here on a quiet
-machine.
+machine. Each station has been heard before, as most have on most days; its very first frame takes about 0.1 ms more.
 """
 
 import time
@@ -15,6 +15,7 @@ import time
 from bench.measure import Child, Effort, Series, Table, cpu_seconds, number
 
 RATE = 50  # frames a second
+QUICK = 500  # frames a second, before the measuring
 SETTLE = 0.3  # seconds, in which the last frame arrives however busy the machine is
 SIDES = {"latency-edge": "Edge: link, AX.25, route, consumer", "latency-raw": "raw: os.read in add_reader"}
 
@@ -40,17 +41,17 @@ def _measure(side: str, frames: int) -> dict[str, float]:
         port = writer.hear()["port"]
         with Child("servers", side, port) as server:
             server.hear()
-            _paced(server, writer, RATE)  # the first frames fill caches, as in the first second of any day
+            _paced(server, writer, frames, QUICK)  # so that each station has been heard before
             found, spent = _paced(server, writer, frames)
     if found["count"] != frames:
         raise RuntimeError(f"{side}: expected {frames} frames, came {found['count']}")
     return {"p50": found["p50"], "p99": found["p99"], "cpu": 1e6 * spent / frames}
 
 
-def _paced(server: Child, writer: Child, frames: int) -> tuple[dict[str, float], float]:
-    writer.ask(pace=frames, rate=RATE)
+def _paced(server: Child, writer: Child, frames: int, rate: int = RATE) -> tuple[dict[str, float], float]:
+    writer.ask(pace=frames, rate=rate)
     began = cpu_seconds(server.pid)
-    writer.hear(frames / RATE + 10)
+    writer.hear(frames / rate + 10)
     time.sleep(SETTLE)
     spent = cpu_seconds(server.pid) - began
     return server.ask(report=True), spent
