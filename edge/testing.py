@@ -424,7 +424,7 @@ def _ax25(_fields: Fields) -> Fields:
 def _aprs(fields: Fields) -> Fields:
     parsed = "format" in fields
     said = {"format": "unparsed", "packet": {}, "reason": "" if parsed else "the test parsed nothing", "summary": ""}
-    return {**_ax25(fields), **said, "made_by": {}, "origins": {}}
+    return {**_ax25(fields), **said, "origins": {}}
 
 
 def _mqtt(_fields: Fields) -> Fields:

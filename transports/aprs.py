@@ -55,7 +55,6 @@ class AprsSession:
             event["packet"] = fields = dict(packet.fields)
             event["reason"] = packet.reason
             event["origins"] = dict(packet.origins)
-            event["made_by"] = aprs.identify(event["destination"], event["info"]) or {}
             event["summary"] = aprs.summary(packet)
             if device := aprs.identify(event["destination"], event["info"]):
                 fields["device"] = device

@@ -12,8 +12,7 @@ values and one system of units (degrees, metres, km/h, °C, hPa, mm; wind in m/s
 is there only if it was understood, and text can hold anything. ``origins`` says of which fields the value is not as
 the standard has it: a field that it does not name is; one that it names begins with "lenient" (sent otherwise than the
 standard says, yet plain) or "guessed" (what was sent does not settle it), and goes on with the rule. A value within
-``weather`` is named ``weather.gust`` and the like. ``made_by`` names the sender's device or program by ``vendor``,
-``model`` and ``class``, each only where it is known.
+``weather`` is named ``weather.gust`` and the like.
 
 ``packet["device"]`` names what sent it, ``{"vendor", "model", "class"}`` as far as known, by the to-call or the type
 bytes of Mic-E; it is there only for a device that is registered.
@@ -119,7 +118,6 @@ class Receive(TypedDict):
     format: str
     packet: dict[str, Any]  # plain values, by format
     reason: str  # why format is "unparsed", else ""
-    made_by: dict[str, str]  # vendor, model, class
     origins: dict[str, str]  # fields of packet that are not as the standard has them: "lenient: …" or "guessed: …"
     summary: str  # one short sentence for people, of at most 200 characters
 

@@ -49,7 +49,7 @@ def test_a_packet_becomes_an_event_of_the_specification(session):
 def test_an_event_says_what_was_guessed_and_who_made_what_sent_it(session):
     (event,) = session.receive_bytes(kiss(b"!4903.5 N/07201.7 W>", destination="APDR15"), 5.0)
     assert event["origins"]["latitude"].startswith("guessed: ")
-    assert event["made_by"] == {"vendor": "Open Source", "model": "APRSdroid", "class": "app"}
+    assert event["packet"]["device"]["model"] == "APRSdroid"
 
 
 def test_what_was_not_understood_is_there_with_its_bytes_and_the_reason(session):
