@@ -258,6 +258,12 @@ def test_weather_without_a_position_comes_back(weather, day, hour, minute, month
     assert_comes_back({"format": "weather", "timestamp": time, "weather": weather, "weather_software": "eWUI"})
 
 
+def test_a_compressed_weather_stations_wind_stands_where_others_have_a_course():
+    packet = {**sky(wind_direction=220, wind_speed=1.79, gust=2.24), "compressed": True}
+    weather = decoded(packet).fields["weather"]
+    assert weather == {"wind_direction": 220, "wind_speed": pytest.approx(1.79, rel=0.06), "gust": 2.24}
+
+
 @given(st.floats(0, 25_000))
 def test_snow_comes_back_to_two_digits(millimetres):
     packet = {"format": "weather", "timestamp": "10090556", "weather": {"snow_24h": millimetres, "gust": 0.0}}
@@ -465,6 +471,7 @@ OBJECT = {**place(), "format": "object", "name": "X"}
         ({"format": "status", "text": "x", "timestamp": "092345h"}, "timestamp: expected day, hour, minute and z"),
         ({"format": "status", "text": "x", "locator": "IO9"}, "locator: expected a Maidenhead locator"),
         ({"format": "status", "text": "x", "heading": 90, "erp": 15}, "erp: expected ten times a square"),
+        ({"format": "status", "text": "x", "heading": 90, "erp": []}, "erp: expected 0 to 7290 W"),
         (place(latitude=90.1), "latitude: expected -90 to 90 degrees, came 90.1"),
         (place(longitude=-180.1), "longitude: expected -180 to 180 degrees"),
         (place(latitude=math.nan), "latitude"),
@@ -501,6 +508,9 @@ OBJECT = {**place(), "format": "object", "name": "X"}
         ({**place(), "format": "mic-e", "speed": 1482}, "speed: expected 0 to 1479.75 km/h"),
         (sky(temperature=-80), "temperature: expected -73.1 to"),
         (sky(temperatur=1), "weather: expected wind_direction, .*, came 'temperatur'"),
+        ({**sky(wind_speed="x"), "compressed": True}, "wind_speed: expected 0 to 446.593 m/s, came 'x'"),
+        (place(weather="x", compressed=True), "weather: expected its fields by name, came 'x'"),
+        (place(compressed=True, speed=1800), "speed: expected 0 to 1744.58 km/h, came 1800"),
         (sky(humidity=101), "humidity: expected 0 to 100 %"),
         (sky(pressure=99), "pressure: expected 300 to 1200 hPa"),
         ({**sky(gust=1), "symbol": "/-"}, "symbol: expected the code _ beside weather"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from transports.codecs.aprs.encoding import checks
 from transports.codecs.aprs.encoding.areas import area_extension, signpost
 from transports.codecs.aprs.encoding.telemetry import comment_telemetry
-from transports.codecs.aprs.encoding.weather import weather_data, weather_software, wind_extension
+from transports.codecs.aprs.encoding.weather import weather_data, weather_software, wind_extension, wind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,7 @@ MAX_AMBIGUITY = 4  # digits left out (chapter 6)
 MAX_COMMENT = 43  # bytes of text behind a position (chapter 8); altitude, telemetry and DAO stand beside it
 MAX_COMPRESSED_COMMENT = 40  # bytes (chapter 9)
 MAX_KNOTS = 999
+MAX_COMPRESSED_KNOTS = 942  # the 89th power of 1.08, less one
 MAX_MILES = 9999
 MIN_FEET, MAX_FEET = -99_999, 999_999
 PERMANENT = "111111z"  # the time of an object that stays, by custom
@@ -125,7 +126,7 @@ def angle_of(fields: _Fields, name: str) -> float:
 def course_of(fields: _Fields) -> int:
     """Return 1 to 360, or 0 where there is none."""
     course = fields.get("course")
-    return 0 if course is None else round(checks.number(course, "course", 0, 360, "degrees")) or 0
+    return 0 if course is None else round(checks.number(course, "course", 0, 360, "degrees"))
 
 
 def knots_of(fields: _Fields, limit: int = MAX_KNOTS) -> int | None:
@@ -252,9 +253,8 @@ def _two_bytes(fields: _Fields) -> tuple[str, _Fields]:
     kind = chr((_BY_SOFTWARE | current) + 33)
     if fields.get("weather") is not None:
         fields = {**fields, **_wind_as_course(fields["weather"])}
-    knots = knots_of(fields)
-    if knots is not None:
-        speed = min(checks.logarithm(fields["speed"] / KNOT + 1, _SPEED_BASE), _MAX_EXPONENT)
+    if knots_of(fields, MAX_COMPRESSED_KNOTS) is not None:
+        speed = checks.logarithm(fields["speed"] / KNOT + 1, _SPEED_BASE)
         return f"{chr(round(course_of(fields) / 4) % 90 + 33)}{chr(speed + 33)}{kind}", fields
     if fields.get("range") is not None:
         farthest = 2 * MILE * _SPEED_BASE**_MAX_EXPONENT
@@ -270,6 +270,5 @@ def _two_bytes(fields: _Fields) -> tuple[str, _Fields]:
 
 def _wind_as_course(weather: _Fields) -> dict[str, float]:
     """A compressed weather station's wind stands where others have course and speed."""
-    if weather.get("wind_speed") is None:
-        return {}
-    return {"course": weather.get("wind_direction") or 0, "speed": weather["wind_speed"] * 3.6}
+    direction, speed = wind_of(weather)
+    return {} if speed is None else {"course": direction or 0, "speed": speed * 3.6}

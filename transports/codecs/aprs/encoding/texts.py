@@ -19,7 +19,9 @@ MAX_INFO = 256  # bytes (chapter 3)
 MILE = 1.609344  # km
 MAX_REACH = 9999  # miles, of a query's area
 _HEADINGS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # tens of degrees
-_POWERS = {10 * code * code: chr(code + 48) for code in range(28)}  # W: 0 to 9, then the characters behind them to K
+_POWERS: dict[float, str] = {
+    10 * code * code: chr(code + 48) for code in range(28)
+}  # W: 0 to 9, then the characters behind them to K
 
 _STATUS_TIME = re.compile(r"(?:0[1-9]|[12][0-9]|3[01])(?:[01][0-9]|2[0-3])[0-5][0-9]z")
 _LOCATOR = re.compile(r"[A-R]{2}[0-9]{2}(?:[A-Xa-x]{2})?")
@@ -62,7 +64,7 @@ def _beam(fields: _Fields) -> str:
     if fields.get("heading") is None:
         return ""
     heading = round(checks.number(fields["heading"], "heading", 0, 360, "degrees") / 10) % 36
-    power = _POWERS.get(fields.get("erp", 0))
+    power = _POWERS.get(checks.number(fields.get("erp", 0), "erp", 0, max(_POWERS), "W"))
     if power is None:
         raise ValueError(f"erp: expected ten times a square, 0 to {max(_POWERS)} W, came {fields.get('erp')!r:.40}")
     return f"^{_HEADINGS[heading]}{power}"

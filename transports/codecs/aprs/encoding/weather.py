@@ -40,6 +40,13 @@ def wind_extension(weather: Mapping[str, Any]) -> str:
     return "/".join(_wind(_checked(weather)))
 
 
+def wind_of(weather: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """Return the wind's direction and speed, m/s, each where it is known."""
+    weather = _checked(weather)
+    _wind(weather)
+    return weather.get("wind_direction"), weather.get("wind_speed")
+
+
 def weather_data(weather: Mapping[str, Any]) -> str:
     """Write all but the wind. Gusts and temperature are always there, as dots where nobody knows them."""
     weather = _checked(weather)
