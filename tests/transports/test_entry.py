@@ -161,34 +161,34 @@ async def test_one_that_is_always_in_kiss_mode_is_sent_nothing_but_frames(plugge
 
 @pytest.mark.parametrize("family", ["direwolf", "soundmodem"])
 async def test_a_program_is_used_over_tcp_and_comes_back(family):
-    async with SimulatedTnc("tcp://127.0.0.1:0", firmware=FAMILIES[family]()) as tnc:
-        async with running(tnc, family, enter_kiss=False) as box:
-            for _ in range(2):
-                await come_up(box)
-                tnc.hear(HI)
-                assert await box.next() == HI
-                await box.send({"type": "ax25.send", "raw": TRAP})
-                assert await tnc.next_sent(LIMIT) == TRAP
-                if box.ups == 1:
-                    tnc.unplug()
-                    box.up.clear()
-                    tnc.replug()
+    simulated = SimulatedTnc("tcp://127.0.0.1:0", firmware=FAMILIES[family]())
+    async with simulated as tnc, running(tnc, family, enter_kiss=False) as box:
+        for _ in range(2):
+            await come_up(box)
+            tnc.hear(HI)
+            assert await box.next() == HI
+            await box.send({"type": "ax25.send", "raw": TRAP})
+            assert await tnc.next_sent(LIMIT) == TRAP
+            if box.ups == 1:
+                tnc.unplug()
+                box.up.clear()
+                tnc.replug()
 
 
 async def test_parameters_are_told_once_the_tnc_is_in_kiss_mode_and_again_after_it_was_unplugged(plugged):
-    async with plugged("kantronics") as tnc:
-        async with running(tnc, "kantronics", enter_kiss=True, txdelay=400, persistence=100) as box:
-            for _ in range(2):
-                await come_up(box)
-                await box.send({"type": "ax25.send", "raw": HI})
-                assert await tnc.next_sent(LIMIT) == HI
-                assert tnc.parameters == {(0, "txdelay"): b"\x28", (0, "persistence"): b"\x64"}
-                if box.ups == 1:
-                    tnc.unplug()
-                    box.up.clear()
-                    tnc.parameters.clear()
-                    tnc.firmware.was_left()
-                    tnc.replug()
+    told = {"txdelay": 400, "persistence": 100}
+    async with plugged("kantronics") as tnc, running(tnc, "kantronics", enter_kiss=True, **told) as box:
+        for _ in range(2):
+            await come_up(box)
+            await box.send({"type": "ax25.send", "raw": HI})
+            assert await tnc.next_sent(LIMIT) == HI
+            assert tnc.parameters == {(0, "txdelay"): b"\x28", (0, "persistence"): b"\x64"}
+            if box.ups == 1:
+                tnc.unplug()
+                box.up.clear()
+                tnc.parameters.clear()
+                tnc.firmware.was_left()
+                tnc.replug()
 
 
 async def test_a_tnc_that_answers_otherwise_is_told_of_in_plain_words(plugged):

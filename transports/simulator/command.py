@@ -15,6 +15,7 @@ from transports.simulator.air import Air
 from transports.simulator.firmware import FAMILIES
 from transports.simulator.tnc import SimulatedTnc, TncEvent
 
+LINK = "/tmp/edge-tnc"  # noqa: S108  (a symlink that anybody may find)
 MAX_STORY = 20_000  # different frames of a flood, half a second's making; a longer flood tells them again
 
 
@@ -22,17 +23,8 @@ def build_parser() -> argparse.ArgumentParser:
     """Give the parser of the command's options."""
     parser = argparse.ArgumentParser(prog="edge simulate", description="A simulated TNC on a pty, and its air.")
     add = parser.add_argument
-    add(
-        "--link",
-        default="/tmp/edge-tnc",
-        help="symlink to make for the port, or tcp://127.0.0.1:8001 (default: %(default)s)",
-    )  # noqa: S108
-    add(
-        "--family",
-        choices=FAMILIES,
-        default="kiss",
-        help="which TNC it is, by its profile's name (default: %(default)s)",
-    )
+    add("--link", default=LINK, help="symlink to make for the port, or tcp://127.0.0.1:8001 (default: %(default)s)")
+    add("--family", choices=FAMILIES, default="kiss", help="which TNC it is, by its profile (default: %(default)s)")
     add("--seed", type=int, default=1, help="the same seed tells the same story (default: %(default)s)")
     add("--rate", type=_rate, default=40.0, help="beacons heard per minute, on average (default: %(default)s)")
     add("--talk-to", default="QQ1EDG", metavar="CALL", help="whom stations send messages; '' for nobody")
