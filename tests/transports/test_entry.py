@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import termios
 
 import pytest
 
@@ -89,6 +91,12 @@ def plugged(tmp_path):
     return plug
 
 
+def set_speed(port, baud):
+    settings = termios.tcgetattr(port)
+    settings[4] = settings[5] = getattr(termios, f"B{baud}")
+    termios.tcsetattr(port, termios.TCSANOW, settings)
+
+
 async def come_up(box):
     async with asyncio.timeout(LIMIT):
         await box.up.wait()
@@ -124,15 +132,21 @@ async def test_a_tnc_is_entered_used_entered_again_and_left(plugged, family):
 async def test_a_tnc_that_is_in_kiss_mode_already_is_not_harmed(plugged, family):
     async with plugged(family) as tnc:
         tnc.firmware.was_left(kiss=True)
+        before = os.open(tnc.link, os.O_RDWR | os.O_NOCTTY)  # another program, which has sent a frame
+        try:
+            set_speed(before, PROFILES[family].line.baud)
+            os.write(before, b"\xc0\x00before\xc0")
+            assert await tnc.next_sent(LIMIT) == b"before"
+        finally:
+            os.close(before)
         async with running(tnc, family, enter_kiss=True) as box:
-            await tnc.wait_for_host()
             await come_up(box)
             tnc.hear(HI)
             assert await box.next() == HI
             await box.send({"type": "ax25.send", "raw": HI})
             assert await tnc.next_sent(LIMIT) == HI
         assert tnc.parameters == {}
-        assert list(tnc.sent) == [HI]
+        assert list(tnc.sent) == [b"before", HI]
 
 
 @pytest.mark.parametrize("family", PROFILES)
