@@ -36,7 +36,7 @@ from edge.registry import import_string, kinds, offered_consumers
 from edge.routing import NOT_FOUND
 from edge.status import State
 from edge.testing import ConversationCommunicator, FeedCommunicator, WebsocketCommunicator
-from transports import agwpe, kiss_server, links, mqtt, mqtt_wire, web
+from transports import agwpe, entry, kiss_server, links, mqtt, mqtt_wire, profiles, stream, strict_toml, web
 from transports.aprs import AprsSession
 from transports.ax25 import Ax25Session
 from transports.codecs import agwpe as agwpe_codec
@@ -318,6 +318,14 @@ NUMBERS = [
     ("kiss-server.md", f"after {kiss_server.MAX_MISSED} in a row it is cut"),
     ("kiss-server.md", f"{kiss_server.BURST:g} frames at once, then {kiss_server.RATE:g} a second"),
     ("kiss-server.md", f"tried again every {kiss_server.RETRY:g} s"),
+    ("profiles.md", f"Up to {entry.MAX_PACED} frames wait; who sends more is told"),
+    (
+        "profiles.md",
+        f"A file has at most {profiles.MAX_FILE:,} bytes, a folder at most {profiles.MAX_PROFILES} profiles",
+    ),
+    ("profiles.md", f"a list at most {strict_toml.MAX_ITEMS} items"),
+    ("profiles.md", f"and has {stream.LEAVING:g} seconds"),
+    ("tnc/vr-n76.md", f"up to {entry.MAX_PACED} wait for their turn"),
     ("settings.md", f"| connections | {web.MAX_CONNECTIONS:,} |"),
     ("settings.md", f"| an idle HTTP connection | {web.KEEP_ALIVE} s |"),
     ("settings.md", f"| a WebSocket that answers no ping | {web.PING_TIMEOUT:g} s |"),

@@ -85,7 +85,7 @@ def plugged(tmp_path):
 
     @contextlib.asynccontextmanager
     async def plug(family):
-        async with SimulatedTnc(tmp_path / "tnc", firmware=FAMILIES[family]()) as tnc:
+        async with SimulatedTnc(tmp_path / family, firmware=FAMILIES[family]()) as tnc:
             yield tnc
 
     return plug
@@ -102,8 +102,26 @@ async def come_up(box):
         await box.up.wait()
 
 
-@pytest.mark.parametrize("family", ENTERED)
-async def test_a_tnc_is_entered_used_entered_again_and_left(plugged, family):
+async def each(families, story):
+    """Tell a story with each family at once, for they mostly wait; what went wrong is raised with its family."""
+
+    async def told(family):
+        try:
+            await story(family)
+        except Exception as error:
+            error.add_note(f"family {family}")
+            raise
+
+    results = await asyncio.gather(*map(told, families), return_exceptions=True)
+    if wrong := [result for result in results if isinstance(result, Exception)]:
+        raise ExceptionGroup("families", wrong)
+
+
+async def test_a_tnc_is_entered_used_entered_again_and_left(plugged):
+    await each(ENTERED, lambda family: enter_use_and_leave(plugged, family))
+
+
+async def enter_use_and_leave(plugged, family):
     async with plugged(family) as tnc:
         tnc.firmware.was_left(converse=True)  # whatever is typed there goes on the air
         async with running(tnc, family, enter_kiss=True) as box:
@@ -128,8 +146,11 @@ async def test_a_tnc_is_entered_used_entered_again_and_left(plugged, family):
         assert counted["not_ax25"] == 0
 
 
-@pytest.mark.parametrize("family", ENTERED)
-async def test_a_tnc_that_is_in_kiss_mode_already_is_not_harmed(plugged, family):
+async def test_a_tnc_that_is_in_kiss_mode_already_is_not_harmed(plugged):
+    await each(ENTERED, lambda family: enter_again(plugged, family))
+
+
+async def enter_again(plugged, family):
     async with plugged(family) as tnc:
         tnc.firmware.was_left(kiss=True)
         before = os.open(tnc.link, os.O_RDWR | os.O_NOCTTY)  # another program, which has sent a frame
