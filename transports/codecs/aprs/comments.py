@@ -25,11 +25,12 @@ _ALTITUDE = re.compile(r"/A=(-[0-9]{5}|[0-9]{6})")
 _TELEMETRY = re.compile(r"\|((?:[!-{]{2}){2,7})\|")
 _DAO = re.compile(r"!(?:([A-Z])([0-9])([0-9])|([a-z])([!-{])([!-{])|([!-{])  )!")
 _FREQUENCY = re.compile(r"([0-9]{2,3}|(?<![A-Z])[A-O][0-9]{2})(\.[0-9]{2,3}) ?MHz", re.IGNORECASE)
-_TONE = re.compile(r" ?([TtCc][0-9]{3}|[Dd][0-9]{3}|[Tt]off|[1l]750)(?![0-9A-Za-z])")
+# Before the tone some write the offset's sign alone, and the tone to a tenth.
+_TONE = re.compile(r"(?:[+-] )? ?([TtCc][0-9]{2,3}(?:\.[0-9])?|[Dd][0-9]{3}|[Tt]off|[1l]750)(?![0-9A-Za-z])")
 _OFFSET = re.compile(r" ?([+-][0-9]{3})(?![0-9])")
 # Above 1 GHz a letter stands for the first digits of the megahertz.
 _BANDS = dict(zip("ABCDEFGHIJKLMNO", (12, 23, 24, 34, 56, 57, 58, 101, 102, 103, 104, 105, 240, 241, 242), strict=True))
-_RANGE = re.compile(r" ?R([0-9]{2})([mk])(?![0-9A-Za-z])")
+_RANGE = re.compile(r" ?R([0-9]{2})([mkMK])(?![0-9A-Za-z])")
 
 
 def read_comment(text: str, at: int, fields: Fields, origins: Origins) -> None:
@@ -62,7 +63,7 @@ def read_hidden(text: str, fields: Fields, origins: Origins, *, separator: bool 
     if separator and text[:1] == "/":
         text = text[1:]
     text = text.strip()
-    if "MHz" in text or "MHZ" in text or "mhz" in text:
+    if "Hz" in text or "hz" in text or "HZ" in text:
         _read_frequency(text, fields, origins)
     return text
 
@@ -120,4 +121,4 @@ def _read_frequency(text: str, fields: Fields, origins: Origins) -> None:
     if offset := _OFFSET.match(text, at):
         fields["offset"], at = int(offset[1]) / 100, offset.end()
     if reach := _RANGE.match(text, at):
-        fields["range"] = round(int(reach[1]) * (MILE if reach[2] == "m" else 1), 1)
+        fields["range"] = round(int(reach[1]) * (MILE if reach[2] in "mM" else 1), 1)
