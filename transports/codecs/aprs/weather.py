@@ -6,6 +6,7 @@ Written for pace: a weather station is every seventh packet heard, and says ten 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from transports.codecs.aprs.units import FOOT, HUNDREDTH_INCH, INCH, MPH, celsius
@@ -20,6 +21,7 @@ FULL_HUMIDITY = 100  # %, sent as 00
 DARK = 1000  # W/m², which a small l adds
 MIN_PRESSURE, MAX_PRESSURE = 3000, 12_000  # tenths of hPa: the top of Everest, and more than was ever measured
 NORTH = 360  # degrees
+REMEMBERED = 4096  # fields as sent, such as "r000"; stations repeat themselves, and beyond these the oldest goes
 MAX_DIGITS = 3  # of rain, gusts, light and snow; what more means is anybody's guess, and a guess may be a flood
 SHORT = "lenient: fewer or more digits than the standard has"
 
@@ -109,29 +111,36 @@ def read_weather(text: str, at: int, fields: Fields, origins: Origins) -> int:
     100 %, no air. The wind is in mph whatever the form, as all software sends it and other parsers take it.
     """
     weather: Fields = {}
-    began = at
     wind = _WIND.match(text, at)
-    if wind:
-        at = wind.end()
-    while found := _FIELD.match(text, at):
-        at = found.end()
-        index = found.lastindex or 0
-        letter, digits = found[index - 1], found[index]
-        name, size = _NAMES[letter]
-        try:
-            value = _READERS[letter](digits)
-        except ValueError:
-            continue  # unknown to the station
-        if value is not None:
-            weather[name] = value
-            if len(digits) != size:
-                origins[f"weather.{name}"] = SHORT
+    end = _read_fields(text, wind.end() if wind else at, weather, origins)
     if not weather:
-        return began
+        return at
     if wind:
         _read_wind(wind[1], wind[2], weather)
     fields["weather"] = weather
+    return end
+
+
+def _read_fields(text: str, at: int, weather: Fields, origins: Origins) -> int:
+    while found := _FIELD.match(text, at):
+        at = found.end()
+        index = found.lastindex or 0
+        name, value, as_specified = _read_field(found[index - 1], found[index])
+        if value is not None:
+            weather[name] = value
+            if not as_specified:
+                origins[f"weather.{name}"] = SHORT
     return at
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _read_field(letter: str, digits: str) -> tuple[str, float | None, bool]:
+    """Name, value (None for an unknown or impossible one), and whether it has its digits."""
+    name, size = _NAMES[letter]
+    try:
+        return name, _READERS[letter](digits), len(digits) == size
+    except ValueError:
+        return name, None, True
 
 
 def _read_wind(direction: str | None, speed: str, weather: Fields) -> None:
