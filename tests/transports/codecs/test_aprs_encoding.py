@@ -1,5 +1,6 @@
 """Encoding, by published examples, by properties against our own parser, and by the judgement of third parties."""
 
+import gzip
 import json
 import math
 import re
@@ -569,6 +570,28 @@ def test_any_field_is_written_or_refused_and_nothing_else_happens(vector, junk):
         return
     assert 0 < len(info) <= 300
     assert not set(info) & set(b"\r\n\0")
+
+
+def test_what_was_heard_is_sent_again_as_it_was_or_refused(shared):
+    """Recorded packets: refused are comments beyond the standard's length and the like, never with another error."""
+    heard = same = refused = 0
+    lines = gzip.decompress((shared / "corpora" / "goaprs_large_2012.tnc2.gz").read_bytes()).split(b"\n")
+    for line in lines[::40]:
+        head, _, info = line.partition(b":")
+        destination = head.decode("latin-1").partition(">")[2].partition(",")[0]
+        packet = aprs.parse("QQ1ABC", destination, (), info)
+        if packet.format not in ENCODABLE:
+            continue
+        heard += 1
+        try:
+            again = decoded({"format": packet.format, **packet.fields}, destination)
+        except ValueError:
+            refused += 1
+            continue
+        same += (again.format, again.fields) == (packet.format, packet.fields)
+    assert heard > 1500
+    assert refused / heard < 0.1
+    assert same / (heard - refused) > 0.99
 
 
 # Third parties. What they disagree on is not encoded otherwise for it, but stands here with its reason.
