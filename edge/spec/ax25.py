@@ -33,7 +33,7 @@ from typing import Literal, NotRequired, TypedDict
 
 
 class Connect(TypedDict):
-    """The TNC's link is up. Nothing has been transmitted, and nothing was sent to the TNC."""
+    """The TNC's link is up. Nothing has been transmitted, and the TNC was told no more than a person has set."""
 
     type: Literal["ax25.connect"]
 
