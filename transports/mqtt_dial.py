@@ -9,6 +9,7 @@ import socket
 import ssl
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from edge.errors import ConfigError, EdgeError, LinkLost
@@ -140,13 +141,16 @@ async def _connect(protocol: asyncio.Protocol, broker: Broker, options: MqttOpti
 
         outer = pipe = WebSocketPipe(protocol, broker)
         opened = pipe.opened
+    # uvloop, which the box runs on, tries the addresses one after the other and does not take the argument.
+    # Any, for they are keywords of one call.
+    racing: dict[str, Any] = {"happy_eyeballs_delay": NEXT_ADDRESS} if isinstance(loop, asyncio.BaseEventLoop) else {}
     transport, _ = await loop.create_connection(
         lambda: outer,
         broker.host,
         broker.port,
         ssl=context,
         server_hostname=name,
-        happy_eyeballs_delay=NEXT_ADDRESS,
+        **racing,
     )
     # Nagle's algorithm holds a small packet back until the one before it is acknowledged, and the broker's kernel
     # delays that by 40 ms: a PUBACK and then a PUBLISH, which is each QoS 1 conversation, took 44 ms a trip.
