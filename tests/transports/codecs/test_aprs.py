@@ -41,7 +41,7 @@ RANGES = {
     "ambiguity": (0, 4),
     "course": (1, 360),
     "speed": (0, 2000),
-    "altitude": (-40_000, 400_000),
+    "altitude": (-40_000, 500_000),
     "range": (0, 1e7),
     "bearing": (0, 999),
     "wind_direction": (0, 360),

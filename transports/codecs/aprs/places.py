@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PLAIN_SIZE = 19  # characters, from the latitude to the symbol code
 COMPRESSED_SIZE = 13
+MAX_ALTITUDE = 500_000  # m, over the space station; two characters could say ten times that
 
 SMALL_LETTER = "lenient: N, S, E or W as a small letter"
 MIDDLE = "guessed: the middle of what the sender left open"
@@ -129,7 +130,9 @@ def _read_compressed_course(course: int, speed: int, kind: int, fields: Fields) 
     if speed < 0:
         return
     if kind & _SOURCE == _SOURCE_GGA:
-        fields["altitude"] = round(1.002 ** (course * 91 + speed) * FOOT, 1)
+        altitude = 1.002 ** (course * 91 + speed) * FOOT
+        if altitude <= MAX_ALTITUDE:
+            fields["altitude"] = round(altitude, 1)
     elif course == _RANGE:
         fields["range"] = round(2 * 1.08**speed * MILE, 1)
     else:
