@@ -1,55 +1,22 @@
 """How a feed carries dialogues: what "saying something" means over APRS messages and over MQTT topics.
 
-A carrier is pure: it takes events of the feed and the time, and returns what is to be done, in order. The dialogues
-themselves, their tasks and their ends are `edge.conversations`'.
+A carrier (`edge.carrying`) is pure: it takes events of the feed and the time, and returns what is to be done, in order.
+The dialogues themselves, their tasks and their ends are `edge.conversations`'. Connections of packet terminals are
+carried by `edge.connected`.
 """
 
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from edge.asgi import Event, Scope
+from edge.carrying import Carrier, Gone, Outcome, Said
+from edge.connected.carrier import ConnectedCarrier
 from edge.errors import ConfigError, LocalProtocolError
 from edge.messaging import MAX_ID, Action, Heard, Messages, Station, Transmit
 from edge.options import option
 from edge.topics import TopicFilter, fill, template_problem
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A peer said something: exactly one of the two is not None."""
-
-    peer: str
-    text: str | None
-    data: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """A peer cannot be reached."""
-
-    peer: str
-    reason: str
-
-
-Outcome = Said | Gone | Event
-
-
-class Carrier(Protocol):
-    """What it returns is to be done in order: things said, peers gone, events for the feed."""
-
-    over: str
-    idle_seconds: float
-
-    def receive(self, event: Event, now: float) -> Iterable[Outcome]:
-        """Take an event of the feed."""
-
-    def send(self, peer: str, text: str | None, data: bytes | None, now: float) -> Iterable[Outcome]:
-        """Say something to a peer; LocalProtocolError for what cannot be said."""
-
-    def tick(self, now: float) -> Iterable[Outcome]:
-        """Look at the clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +26,7 @@ class AprsCarrierOptions:
     idle_minutes: int = option(30, label="Ends after silence", unit="min", minimum=1, maximum=1440)
 
 
-class AprsCarrier:
+class AprsCarrier(Carrier):
     """Dialogues over APRS messages to the station's own callsign.
 
     What was heard and what is on its way outlives the link (``scope["state"]``): a TNC that was unplugged must not make
@@ -127,7 +94,7 @@ class MqttCarrierOptions:
     idle_minutes: int = option(30, label="Ends after silence", unit="min", minimum=1, maximum=1440)
 
 
-class MqttCarrier:
+class MqttCarrier(Carrier):
     """Dialogues over topics: ``chat/+peer/in`` comes in, answers go to ``chat/{peer}/out``.
 
     The peer is what the match's names caught, joined by "/" where there are several. A retained message is not heard:
@@ -193,5 +160,5 @@ def _reply_topic(match: str) -> str:
     return "/".join([*levels[:-1], "out" if levels[-1] == "in" else f"{levels[-1]}/out"])
 
 
-# Any: the two carriers share a form, not an options type; edge.legs pairs them.
-CARRIERS: dict[str, Any] = {"aprs": AprsCarrier, "mqtt": MqttCarrier}
+# Any: the carriers share a form, not an options type; edge.legs pairs them.
+CARRIERS: dict[str, Any] = {"aprs": AprsCarrier, "mqtt": MqttCarrier, "ax25": ConnectedCarrier}

@@ -1,12 +1,12 @@
 """Whose fault it was, and what happens next.
 
-Every error that crosses a layer is one of these four. Noise on a radio is none of them: it is counted, and visible in
+Every error that crosses a layer is one of these five. Noise on a radio is none of them: it is counted, and visible in
 the tap. A message says what was expected, what came, where, and what to do.
 """
 
 
 class EdgeError(Exception):
-    """The common base; catch one of the four below."""
+    """The common base; catch one of the five below."""
 
 
 class ConfigError(EdgeError, ValueError):
@@ -23,3 +23,10 @@ class LocalProtocolError(EdgeError):
 
 class RemoteProtocolError(EdgeError):
     """The peer broke a protocol that has state: the connection is dropped and opened anew."""
+
+
+class Refused(EdgeError):  # noqa: N818  (what happened; "Error" would say no more)
+    """The transmit gate did not let a frame of connected mode pass: raised out of ``send``, with the gate's words.
+
+    Of frames that expect no answer a refusal is counted and shown, and not raised.
+    """

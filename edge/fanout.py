@@ -130,6 +130,18 @@ class FanOut:
             for leg in self.legs:
                 self._start(leg, *self._connection)
 
+    def call(self, event: Event, *, own: str) -> str:
+        """Hand a request for a connection to the route that calls as ``callsign``; say why there is none, or nothing.
+
+        ``own`` is the device's callsign, which a route has that sets none of its own.
+        """
+        callsign = event["callsign"]
+        for run in self._runs.values():
+            line: str | None = getattr(run.leg.app, "callsign", None)
+            if line is not None and (line or own).upper() == callsign and not run.mailbox.closed:
+                return "" if run.mailbox.push(event) else f"the route of {callsign} is too busy to call"
+        return f"no route of this device carries connections as {callsign or 'a station without a callsign'}"
+
     def status(self) -> tuple[RouteStatus, ...]:
         """Return each leg's state, in the order of the routes; from any thread."""
         return tuple(self._status_of(leg) for leg in self.legs if leg.consumer)

@@ -7,6 +7,11 @@ is refused is counted and shown with the reason, and is not an error of the cons
 
 The source of a whole frame (``raw``) is read from its own bytes, whatever the event claims beside it.
 
+**Connected mode** (``frame`` other than UI, in ``ax25.send``) is bounded by its air time alone: a connection needs as
+many frames as it needs, and one that goes unacknowledged is only sent again. Frames without info, which acknowledge and
+say goodbye, may go on for `RESERVE` percent of air time beyond what stops all others, so that a full channel slows
+connections down and does not break them.
+
 A plain serial line has no callsigns, so there the first and the last rule and the rate are what is left.
 
 The rules are pure: the time is passed in.
@@ -26,6 +31,7 @@ DUTY_WINDOW = 600.0  # seconds; the window of the air time
 OVERHEAD_BYTES = 20  # flags, FCS and bit stuffing of a frame (AX.25 v2.2, section 3.1), rounded up
 KEY_UP = 0.3  # seconds of TXDELAY before each frame (the KISS default of 300 ms)
 MAX_REMEMBERED = 10_000  # transmissions in the duty window; more than the highest rate allows (600 a minute)
+RESERVE = 5  # percent of air time, for what keeps connections alive
 ALL_THE_TIME = 100  # percent; no bound on the air time
 SOURCE_AT = 7  # octets; the source address of an AX.25 frame stands behind the destination's (v2.2, section 3.12)
 
@@ -60,7 +66,8 @@ class Gate:
     """The rules for one device, and what it has transmitted lately (bounded by `MAX_REMEMBERED`)."""
 
     licence: Licence
-    _sent: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=MAX_REMEMBERED))  # when, air seconds
+    # When, seconds on the air, and whether it counts as one of the minute's frames.
+    _sent: deque[tuple[float, float, bool]] = field(default_factory=lambda: deque(maxlen=MAX_REMEMBERED))
 
     def refusal(self, event: Mapping[str, Any], now: float) -> str:
         """Say in plain words why this event may not be transmitted now, or nothing.
@@ -82,7 +89,7 @@ class Gate:
 
     def passed(self, event: Mapping[str, Any], now: float) -> None:
         """Remember a transmission that is let through; before it is made, for others may ask meanwhile."""
-        self._sent.append((now, self._air_seconds(event)))
+        self._sent.append((now, self._air_seconds(event), not is_connected_mode(event)))
 
     def take_back(self) -> None:
         """Forget the latest: it turned out that it could not be sent at all."""
@@ -103,11 +110,13 @@ class Gate:
     def _rate_problem(self, event: Mapping[str, Any], now: float) -> str:
         while self._sent and self._sent[0][0] <= now - DUTY_WINDOW:
             self._sent.popleft()
-        minute = sum(1 for when, _ in reversed(self._sent) if when > now - MINUTE)
+        connected = is_connected_mode(event)
+        minute = 0 if connected else sum(counts for when, _, counts in reversed(self._sent) if when > now - MINUTE)
         if minute >= self.licence.frames_per_minute:
             return f"{minute} frames in the last minute; the limit is {self.licence.frames_per_minute}"
-        air = sum(seconds for _, seconds in self._sent) + self._air_seconds(event)
-        if self.licence.duty_percent < ALL_THE_TIME and air > DUTY_WINDOW * self.licence.duty_percent / 100:
+        air = sum(seconds for _, seconds, _ in self._sent) + self._air_seconds(event)
+        percent = self.licence.duty_percent + (RESERVE if connected and not event.get("info") else 0)
+        if self.licence.duty_percent < ALL_THE_TIME and air > DUTY_WINDOW * percent / 100:
             return f"{air:.0f} s of air time in ten minutes; the limit is {self.licence.duty_percent} %"
         return ""
 
@@ -117,6 +126,13 @@ class Gate:
         carried = event.get("info") or event.get("bytes") or event.get("text") or str(event.get("packet", ""))
         addresses = 7 * (2 + _length(event.get("via")))
         return KEY_UP + 8 * (_length(carried) + addresses + OVERHEAD_BYTES) / self.licence.air_baud
+
+
+def is_connected_mode(event: Mapping[str, Any]) -> bool:
+    """Whether a frame belongs to a connection, or answers one that asks for it."""
+    return (
+        event.get("type") == "ax25.send" and event.get("raw") is None and event.get("frame", "UI") not in ("UI", None)
+    )
 
 
 def _source_of(raw: object) -> str:

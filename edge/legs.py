@@ -77,7 +77,9 @@ def build_app(path: str, scope_type: str, values: Mapping[str, object], match: s
         app = consumer.as_asgi(**({"options": parsed[0]} if has_own else {}))
     if _is_adapted(consumer, scope_type):
         carrier, options = CARRIERS[scope_type], parsed[-1]
-        return Conversations(app, lambda scope: carrier(scope, options, match, route=f"{path} {match}"))
+        conversations = Conversations(app, lambda scope: carrier(scope, options, match, route=f"{path} {match}"))
+        conversations.callsign = getattr(options, "callsign", None)
+        return conversations
     return app
 
 

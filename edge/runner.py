@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 from edge.asgi import Event, Receive, Scope, Send
 from edge.backoff import Backoff
-from edge.errors import ConfigError, LinkLost, LocalProtocolError, RemoteProtocolError
+from edge.errors import ConfigError, LinkLost, LocalProtocolError, Refused, RemoteProtocolError
 from edge.fanout import FanOut, Leg
-from edge.gate import Gate, Licence
+from edge.gate import Gate, Licence, is_connected_mode
 from edge.layers.base import AttachableLayer, ChannelLayer
 from edge.mailbox import Lane, Mailbox
 from edge.registry import Device, Kind, Server
@@ -145,7 +145,11 @@ class Runner:
 
         async def gated(event: Event) -> None:
             if event["type"].endswith(".send"):
-                await self._pass_gate(send, event)
+                refusal = await self._pass_gate(send, event)
+                if refusal and is_connected_mode(event):
+                    raise Refused(refusal)
+            elif event["type"].endswith(".called"):
+                await self._tell_caller(event)
             else:
                 await send(event)
 
@@ -203,13 +207,36 @@ class Runner:
     async def _send_for_others(self, scope: Scope, send: Send, event: Event) -> None:
         """Send; what another's event has wrong is told to the log, and does not end the channel."""
         name = self.plan.device.name
+        if event.get("type") == "ax25.call" == f"{scope['type']}.call":
+            await self._call(event)
+            return
         if event.get("type") != f"{scope['type']}.send":
             logger.warning("%s: the channel takes %s.send; got %r", name, scope["type"], event.get("type"))
             return
         try:
             await send(event)
-        except LocalProtocolError as error:
+        except (LocalProtocolError, Refused) as error:
             logger.warning("%s: an event on the channel cannot be sent: %s", name, error)
+
+    async def _call(self, event: Event) -> None:
+        """Hand a request for a connection (`edge.spec.ax25`, ``ax25.call``) to the route that calls under that name."""
+        callsign = str(event.get("callsign") or self.plan.licence.callsign).upper()
+        if problem := self.fanout.call({**event, "callsign": callsign}, own=self.plan.licence.callsign):
+            answer = {**event, "type": "ax25.called", "callsign": callsign, "connected": False, "reason": problem}
+            await self._tell_caller(answer)
+
+    async def _tell_caller(self, event: Event) -> None:
+        """Say what came of a call, to the log and to whoever asked for it."""
+        outcome = "connected" if event["connected"] else event["reason"]
+        logger.info("%s: call of %s as %s: %s", self.plan.device.name, event.get("peer"), event["callsign"], outcome)
+        channel = event.get("reply_channel")
+        if not channel or self.layer is None:
+            return
+        told = {name: event.get(name) for name in ("type", "peer", "callsign", "connected", "reason")}
+        try:
+            await self.layer.send(str(channel), {**told, "device": self.plan.device.name})
+        except Exception:  # whatever another's layer raises; a caller that went away must not end the channel
+            logger.exception("%s: %s could not be told", self.plan.device.name, channel)
 
 
 async def _pump(layer: ChannelLayer, channel: str, mailbox: Mailbox) -> None:

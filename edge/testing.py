@@ -415,6 +415,11 @@ def _ax25(_fields: Fields) -> Fields:
         "destination": "APZEDG",
         "via": [],
         "control": 0x03,
+        "frame": "UI",
+        "command": True,
+        "poll": False,
+        "nr": None,
+        "ns": None,
         "pid": 0xF0,
         "info": b"",
         "raw": b"",
@@ -424,7 +429,9 @@ def _ax25(_fields: Fields) -> Fields:
 def _aprs(fields: Fields) -> Fields:
     parsed = "format" in fields
     said = {"format": "unparsed", "packet": {}, "reason": "" if parsed else "the test parsed nothing", "summary": ""}
-    return {**_ax25(fields), **said, "origins": {}}
+    connected = ("frame", "command", "poll", "nr", "ns")  # what only ax25 tells of a frame
+    heard = {name: value for name, value in _ax25(fields).items() if name not in connected}
+    return {**heard, **said, "origins": {}}
 
 
 def _mqtt(_fields: Fields) -> Fields:

@@ -27,6 +27,9 @@ from edge import (
     worker,
 )
 from edge.cli import COMMANDS, FAILED, NOT_RUNNING, OK, REFUSED, USAGE
+from edge.connected import carrier as connected_carrier
+from edge.connected import lines as connected_lines
+from edge.connected import link as connected_link
 from edge.consumers import WebsocketConsumer, base, crossing, http, inbox, overlap, sse, streams
 from edge.gate import Gate, Licence
 from edge.layers import channel_layers, sync
@@ -132,7 +135,7 @@ def test_each_consumer_that_is_offered_is_documented_with_its_options(offered):
     part = section(text_of("docs/devices.md"), "### Consumers that come with Edge")
     assert mentions(part, offered.path)
     consumer = import_string(offered.path)
-    for scope_type in ("aprs", "mqtt"):
+    for scope_type in ("aprs", "mqtt", "ax25"):
         for options in options_types(consumer, scope_type):
             assert_documented(describe(options), part)
 
@@ -298,6 +301,15 @@ NUMBERS = [
     ("runtime.md", f"refused: HTTP 403, in a communicator the code {NOT_FOUND}"),
     ("runtime.md", f"pieces of {messaging.MAX_TEXT} bytes, at most {messaging.MAX_PIECES}"),
     ("runtime.md", f"{conversations.MAX_DIALOGUES} dialogues at once"),
+    ("packet.md", f"| {connected_carrier.CROWDED_AT:,} bytes unacknowledged to one peer"),
+    ("packet.md", f"| {connected_link.MAX_WAITING:,} bytes waiting for one peer"),
+    ("packet.md", f"| {connected_carrier.BUSY_AT} things said that a consumer has not read"),
+    ("packet.md", f"until {connected_carrier.READY_AT} are left"),
+    ("packet.md", f"a line of {connected_lines.MAX_LINE:,} bytes"),
+    ("packet.md", f"tried again every {connected_link.HOLD:g} s"),
+    ("packet.md", f"have {gate.RESERVE} % more"),
+    ("packet.md", f"round trip, {connected_link.SHORTEST_T1:g} to {connected_link.LONGEST_T1:g} s"),
+    ("devices.md", f"may go on for {gate.RESERVE} % beyond it"),
     ("runtime.md", f"after {sync.TIMEOUT:g} s without an answer"),
     ("runtime.md", f"more than {lifespan.STOP_TIMEOUT:g} s, keeps no other"),
     ("runtime.md", f"finishes the jobs at hand, for at most {worker.STOP_TIMEOUT:g} s"),
@@ -422,6 +434,7 @@ def chat():
 
 
 PEERS = {
+    "ax25": lambda app: ConversationCommunicator(app, "QQ1ABC-7", over="ax25"),
     "websocket": lambda app: WebsocketCommunicator(app, "/ws/chat/"),
     "aprs": lambda app: ConversationCommunicator(app, "QQ1ABC-7", over="aprs"),
     "mqtt": lambda app: ConversationCommunicator(app, "kitchen", over="mqtt"),

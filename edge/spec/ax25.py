@@ -20,7 +20,13 @@ TEST; "unknown" for a control octet without a meaning. ``control`` is read modul
 counts modulo 128.
 
 **Sending.** Every ``ax25.send`` passes the transmit gate (`edge.gate`) and may be refused there: refusals are counted
-and shown, not raised.
+and shown. That of a UI frame is not raised; that of any other is `edge.errors.Refused`, for a connection has to know
+what its peer will not hear.
+
+**Connected mode** is made out of this feed by `edge.connected`: each connection is a ``conversation``. ``ax25.call`` on
+the channel ``device.<name>`` asks a route for one: ``peer``, and if need be ``via`` (a list), ``callsign`` (which route
+calls; default: the station's), ``port``, and ``reply_channel``, where ``ax25.called`` then says what came of it:
+``device``, ``peer``, ``callsign``, ``connected`` (true or false) and ``reason`` (in words, where it is false).
 
 **Confirmation.** Where the scope's ``confirms`` is true, an ``ax25.send`` with an ``id`` is answered by one
 ``ax25.sent``, unless the gate refused it or the link is lost before; elsewhere the id means nothing. Every consumer of

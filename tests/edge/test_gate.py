@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.gate import DUTY_WINDOW, MAX_REMEMBERED, Gate, Licence, callsign_problem
+from edge.gate import DUTY_WINDOW, MAX_REMEMBERED, Gate, Licence, callsign_problem, is_connected_mode
 
 PLAIN = {"type": "aprs.send", "info": b"hello"}
 
@@ -146,3 +146,43 @@ anything = st.none() | st.integers() | st.text(max_size=5) | st.binary(max_size=
 def test_whatever_a_consumer_sends_the_gate_answers_in_words(event):
     assert isinstance(gate().refusal({"type": "aprs.send", **event}, 0), str)
     gate().passed(event, 0)
+
+
+def frame(name, info=b"", **more):
+    return {"type": "ax25.send", "frame": name, "info": info, "destination": "QQ2XYZ", **more}
+
+
+def test_a_connection_is_not_held_to_the_frames_of_a_minute_and_takes_none_from_others():
+    busy = gate(frames_per_minute=2)
+    for second in range(20):
+        assert busy.refusal(frame("I", b"hello"), second) == ""
+        busy.passed(frame("I", b"hello"), second)
+    for _ in range(2):
+        assert busy.refusal({"type": "ax25.send", "info": b"hello"}, 20) == ""
+        busy.passed({"type": "ax25.send", "info": b"hello"}, 20)
+    assert "2 frames in the last minute" in busy.refusal(frame("UI", b"hello"), 20)
+    assert busy.refusal(frame("RR"), 20) == ""
+
+
+def test_a_connection_that_used_its_air_time_may_still_acknowledge_and_say_goodbye_but_not_for_ever():
+    busy = gate(duty_percent=1)
+    while not (refused := busy.refusal(frame("I", b"x" * 128), 0)):
+        busy.passed(frame("I", b"x" * 128), 0)
+    assert "s of air time in ten minutes; the limit is 1 %" in refused
+    passed = 0
+    while not busy.refusal(frame("RR"), 0):
+        busy.passed(frame("RR"), 0)
+        passed += 1
+    assert 40 < passed < 80, "five percent of ten minutes are thirty seconds"
+    assert busy.refusal(frame("DISC"), 0)
+
+
+def test_a_frame_of_a_connection_meets_all_other_rules():
+    assert "transmitting is off" in gate(allowed=False).refusal(frame("UA"), 0)
+    assert "is not this station's callsign" in gate().refusal(frame("SABM", source="QQ2XYZ"), 0)
+
+
+def test_only_a_frame_of_a_connection_is_one():
+    assert is_connected_mode(frame("DM"))
+    others = (frame("UI"), frame("RR", raw=b"x"), {"type": "aprs.send", "frame": "RR"}, {"type": "ax25.send"})
+    assert not any(map(is_connected_mode, others))
