@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NO_SYMBOL = "guessed: neither the sentence nor the destination names a symbol"
 OTHER_RECEIVER = "lenient: of another satellite system than GPS"
+MAX_SPEED = 1000  # knots, at which receivers on sale fall silent by law
 MIN_ALTITUDE, MAX_ALTITUDE = -1000, 100_000  # m
 
 _HEAD = re.compile(r"\$G[NPLAB](RMC|GGA|GLL|VTG|WPL)")
@@ -86,7 +87,7 @@ def _read_place(words: list[str], at: int, fields: Fields) -> bool:
 def _read_rest(words: list[str], layout: dict[str, int], fields: Fields) -> None:
     if "name" in layout and (name := _word(words, layout["name"])):
         fields["name"] = name
-    if (speed := _decimal(words, layout.get("speed"))) is not None and speed >= 0:
+    if (speed := _decimal(words, layout.get("speed"))) is not None and 0 <= speed <= MAX_SPEED:
         fields["speed"] = round(speed * KNOT, 1)
     if (course := _decimal(words, layout.get("course"))) is not None and 0 <= course <= _NORTH:
         fields["course"] = int(course + 0.5) or _NORTH
