@@ -68,7 +68,7 @@ class Carrier(Protocol):
         return ()
 
     def end(self, now: float) -> Iterable[Outcome]:  # noqa: ARG002  (as above)
-        """Take leave of all peers at once: the route or the box stops."""
+        """Take leave of all peers at once: the route, the box or the link ends; what it returns may go unsent."""
         return ()
 
     def unread(self, peer: str, count: int, now: float) -> Iterable[Outcome]:  # noqa: ARG002  (as above)

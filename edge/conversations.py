@@ -125,10 +125,11 @@ class _Feed:
     async def end(self, code: int, reason: str) -> None:
         """Tell every dialogue goodbye, and wait for them to end, `GOODBYE` seconds at most."""
         self.ending = True
-        leaving = self.carrier.end(self.clock()) if code != CloseCode.LINK_LOST else ()
+        leaving = self.carrier.end(self.clock())
         for peer in list(self.dialogues):
             self._close(peer, code, reason)
-        await self._perform(leaving)
+        if code != CloseCode.LINK_LOST:
+            await self._perform(leaving)
         tasks = list(self.tasks)
         try:
             if tasks:

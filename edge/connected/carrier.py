@@ -2,7 +2,8 @@
 
 One for each route. It answers for one callsign: frames to it that no link expects are told so (DM), and so is a caller
 when all links are taken. Frames to anybody else are nobody's business here, and so are those that a digipeater has yet
-to repeat. Several routes of a device, each with its own SSID, do not meet.
+to repeat. Several routes of a device, each with its own SSID, do not meet. Of those that share a callsign the first
+whose match takes a frame, and which answers calls, answers for all; each has its own links.
 """
 
 import re
@@ -17,6 +18,7 @@ from edge.connected.link import Link
 from edge.connected.values import Action, Closed, Frame, Opened, Parameters, Received, State, Transmit
 from edge.errors import ConfigError, LocalProtocolError
 from edge.gate import callsign_problem
+from edge.matching import matcher
 from edge.options import option
 
 BUSY_AT = 64  # things that a dialogue has not read: then its peer has to wait (RNR)
@@ -109,11 +111,12 @@ class ConnectedCarrier(Carrier):
         self,
         scope: Scope,
         options: ConnectedCarrierOptions,
-        match: str,  # noqa: ARG002  (the carriers' form)
+        match: str,
         *,
-        route: str = "",  # noqa: ARG002  (likewise)
+        route: str = "",  # noqa: ARG002  (the carriers' form)
     ) -> None:
         self.options = options
+        self._takes = matcher("ax25", match)
         self.idle_seconds = options.idle_minutes * 60.0
         self.callsign: str = (options.callsign or scope.get("callsign", "")).upper()
         self.parameters = Parameters(
@@ -128,6 +131,9 @@ class ConnectedCarrier(Carrier):
         self._wanted = parse_call(options.call) if options.call else None
         self._next_call: float | None = None  # not known before the first look at the clock
         self._calls_wait = self._wanted is not None
+        # Those of this callsign on this device, while they live; `end` takes us out.
+        self._sharing: list[ConnectedCarrier] = scope["state"].setdefault(f"ax25 {self.callsign}", [])
+        self._sharing.append(self)
 
     @staticmethod
     def check(options: ConnectedCarrierOptions, match: str) -> None:  # noqa: ARG004  (the carriers' form)
@@ -182,6 +188,8 @@ class ConnectedCarrier(Carrier):
     def end(self, now: float) -> list[Outcome]:
         """Say goodbye to all, without waiting."""
         self._calls_wait = False
+        if self in self._sharing:
+            self._sharing.remove(self)
         talks = list(self._talks.values())
         return [
             outcome
@@ -202,6 +210,14 @@ class ConnectedCarrier(Carrier):
         talk = self._talks.get(peer)
         return talk is not None and talk.link.waiting > CROWDED_AT
 
+    def has_link(self, peer: str) -> bool:
+        """Whether a peer is connected, called, or being taken leave of."""
+        return peer in self._talks
+
+    def takes(self, event: Event) -> bool:
+        """Whether the route's match takes a frame."""
+        return self._takes is None or self._takes(event)
+
     def refused(self, event: Event, words: str, now: float) -> list[Outcome]:
         """Let the link know what its peer will not hear."""
         talk = self._talks.get(str(event.get("destination")))
@@ -212,6 +228,8 @@ class ConnectedCarrier(Carrier):
         via = [hop.rstrip("*") for hop in reversed(event["via"])]
         frame = _frame(event)
         talk = self._talks.get(peer)
+        if talk is None and not self._is_ours_to_answer(event):
+            return
         if talk is not None and talk.port != port:
             talk = None
             frame = _refusable(frame)
@@ -222,6 +240,13 @@ class ConnectedCarrier(Carrier):
         elif frame.name == "SABM":
             talk.via = via
         yield from self._perform(talk, talk.link.receive(frame, now), now)
+
+    def _is_ours_to_answer(self, event: Event) -> bool:
+        """Whether no other route of this callsign has the link, or is to answer where there is none."""
+        if any(other.has_link(event["source"]) for other in self._sharing):
+            return False
+        takers = [other for other in self._sharing if other.takes(event)]
+        return next((other for other in takers if other.options.answer), takers[0] if takers else None) is self
 
     def _perform(self, talk: _Talk, actions: Iterable[Action], now: float) -> Iterator[Outcome]:
         """Turn what a link wants into what is to be done; keep the link as long as it lives."""

@@ -117,6 +117,17 @@ async def test_a_call_by_the_channel_opens_a_conversation_and_says_so(box):
     await eventually(lambda: len(HEARD) == 3, HEARD)
 
 
+async def test_routes_that_share_a_callsign_do_not_disturb_each_other(box):
+    quiet = RouteWish(device="here", consumer="edge.contrib.echo.AsyncEcho", options={"answer": False})
+    strangers = RouteWish(device="here", consumer="edge.contrib.echo.AsyncEcho", match="source=QQ2*")
+    second = RouteWish(device="here", consumer="edge.contrib.echo.AsyncEcho")
+    layer, _ = await box(quiet, strangers, SERVES, second, CALLS)
+    await layer.send("device.there", {"type": "ax25.call", "peer": US, "reply_channel": "me"})
+    assert (await answer(layer))["connected"]
+    await eventually(lambda: len(HEARD) == 2, HEARD)
+    assert HEARD == ["[Welcome Anonymous!]", "Anonymous: hello"]
+
+
 async def test_a_route_with_an_ssid_of_its_own_answers_that_alone(box):
     other = RouteWish(device="here", consumer=CHAT, options={"callsign": "QQ1EDG-2"})
     layer, _ = await box(other, CALLS)
