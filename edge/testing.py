@@ -325,6 +325,7 @@ class ConversationCommunicator(_MailboxCommunicator, _DialogueCommunicator):
                 "asgi": {"version": "3.0", "spec_version": SPEC_VERSION},
                 "peer": peer,
                 "over": over,
+                "called": False,
                 "device": device,
                 "path": f"/{device}/{peer}",
                 "state": {},

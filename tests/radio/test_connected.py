@@ -6,6 +6,7 @@ shares code with ours.
 
 import asyncio
 import queue
+import re
 import threading
 
 import pe.app
@@ -117,5 +118,23 @@ async def test_a_consumer_calls_a_server(radio, devices):
         assert Caller.heard[1:] == ["Help not yet available."]
         await eventually(lambda: "thank you" in server.words(), said, OVER_THE_AIR)
         await eventually(lambda: f"{US}>{APPLICATION}:(DISC cmd, p=1)" in theirs.said, said, OVER_THE_AIR)
+    finally:
+        server.kill()
+
+
+async def test_a_server_is_called_through_a_digipeater(radio, devices):
+    lab = radio("A-B B-C")
+    ours, theirs = lab.station("A"), lab.station("C")
+    lab.station("B", "CDIGIPEAT 0 0")
+    server = Process("appserver", "-p", str(theirs.agwpe), APPLICATION, folder=lab.folder, name="appserver")
+    Caller.heard, Caller.ends = [], []
+    try:
+        options = {"call": f"{APPLICATION} via QQ1LAB-2"}
+        route = RouteWish(device="vhf", consumer=f"{__name__}.Caller", options=options)
+        await devices(station(ours), routes=(route,))
+        said = lambda: (Caller.heard, Caller.ends, server.words(), theirs.words())  # noqa: E731
+        await eventually(lambda: Caller.ends, said, 2 * OVER_THE_AIR)
+        assert Caller.heard[1:] == ["Help not yet available."]
+        assert re.search(rf"{US}>{APPLICATION},QQ1LAB-2\*:\(SABM cmd, p=1\)", theirs.said)
     finally:
         server.kill()
