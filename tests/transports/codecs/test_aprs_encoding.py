@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transports.codecs import aprs
-from transports.codecs.aprs.encoding import ENCODABLE, MAX_DEPTH, Encoded, encode
+from transports.codecs.aprs.encoding import ENCODABLE, MAX_DEPTH, WITHIN_COMMENTS, Encoded, encode
 
 TESTS = Path(__file__).parents[2]
 VECTORS = json.loads((TESTS / "vectors" / "aprs_encode.json").read_text(encoding="utf-8"))
@@ -263,6 +263,45 @@ def test_a_compressed_weather_stations_wind_stands_where_others_have_a_course():
     packet = {**sky(wind_direction=220, wind_speed=1.79, gust=2.24), "compressed": True}
     weather = decoded(packet).fields["weather"]
     assert weather == {"wind_direction": 220, "wind_speed": pytest.approx(1.79, rel=0.06), "gust": 2.24}
+
+
+ANY_TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="|~"), min_size=1, max_size=30)
+LIKE_DATA = st.sampled_from(
+    ["/A=001234", "215/036", "PHG5132", "RNG0010", "!W84!", "h50b09900", "r001", "/hi", " hi", "_7"]
+)
+COMMENTED = [
+    {"format": "position", "symbol": "/-"},
+    {"format": "position", "symbol": "/>", "course": 90, "speed": 18.5, "altitude": 304.8},
+    {"format": "object", "symbol": "/-", "name": "HERE", "alive": True, "timestamp": "111111z"},
+    {"format": "item", "symbol": "/-", "name": "THERE", "alive": True},
+    {"format": "weather", "symbol": "/_", "weather": {"wind_direction": 90, "wind_speed": 0.0, "temperature": 20.0}},
+    {"format": "weather", "symbol": "/_", "weather": {"temperature": 20.0, "rain_since_midnight": 0.0}},
+    {"format": "mic-e", "symbol": "/>"},
+]
+
+
+@given(st.sampled_from(COMMENTED), st.tuples(LIKE_DATA | ANY_TEXT, st.just("") | ANY_TEXT).map("".join))
+def test_any_comment_is_heard_as_it_was_said_or_refused_and_changes_nothing_beside_it(packet, comment):
+    packet = {"latitude": 49.1, "longitude": 8.2, **packet}
+    try:
+        found = decoded({**packet, "comment": comment})
+    except ValueError:
+        return
+    without = decoded(packet)
+    heard = {name: value for name, value in found.fields.items() if name not in WITHIN_COMMENTS}
+    bare = {name: value for name, value in without.fields.items() if name not in WITHIN_COMMENTS}
+    assert (found.format, heard) == (without.format, {**bare, "comment": comment.strip()})
+
+
+@pytest.mark.parametrize("comment", ["215/036 is no course", "PHG5132 of words", "/with a slash"])
+def test_a_comment_that_looks_like_data_stands_apart_from_them(comment):
+    info = encode({"format": "position", "latitude": 49.1, "longitude": 8.2, "comment": comment}).info
+    assert info == b"!4906.00N/00812.00E- " + comment.encode()
+
+
+def test_a_comment_that_would_say_something_else_is_refused_and_says_what():
+    with pytest.raises(ValueError, match="'at /A=001234' would be heard as altitude; give that as a field"):
+        encode({"format": "position", "latitude": 49.1, "longitude": 8.2, "comment": "at /A=001234"})
 
 
 @given(st.floats(0, 25_000))

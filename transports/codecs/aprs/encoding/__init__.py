@@ -30,11 +30,15 @@ from transports.codecs.aprs.encoding.texts import (
     third_party,
 )
 from transports.codecs.aprs.encoding.weather import encode_positionless
+from transports.codecs.aprs.parsing import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     _Fields = Mapping[str, Any]  # Any: a consumer's own values, looked at field by field
+
+COMMENTED = ("position", "object", "item", "weather", "mic-e")
+WITHIN_COMMENTS = ("frequency", "tone", "offset", "range", "device")  # read in a comment, which keeps them
 
 MAX_DEPTH = 2  # third-party packets within each other, as many as the parser reads
 
@@ -55,16 +59,41 @@ def encode(packet: Mapping[str, Any]) -> Encoded:
 def _encode(packet: _Fields, depth: int) -> Encoded:
     form = packet.get("format")
     try:
-        if form == "mic-e":
-            return Encoded(*encode_mic_e(packet))
         if form == "third-party":
             return _encode_third_party(packet, depth)
         write = _WRITERS.get(form) if isinstance(form, str) else None
         if write is None:
             raise ValueError(f"format: expected one of {', '.join(ENCODABLE)}, came {form!r:.80}")
-        return Encoded(write(packet))
+        return _with_comment(write, packet) if form in COMMENTED and packet.get("comment") else write(packet)
     except KeyError as error:
         raise ValueError(f"a packet of format {form} needs {error}") from error
+
+
+def _with_comment(write: Callable[[_Fields], Encoded], packet: _Fields) -> Encoded:
+    """Write a packet whose comment is heard as one.
+
+    What stands behind the data may be read as more of them (`/A=001000`, a rain behind a wind): then a blank in between
+    keeps it apart, and where even that does not help it is refused, for others would hear what nobody said.
+    """
+    comment = packet["comment"]
+    said = _read(write({**packet, "comment": ""}))
+    for attempt in (comment, f" {comment}"):
+        encoded = write({**packet, "comment": attempt})
+        heard = _read(encoded)
+        if heard == {**said, "comment": str(comment).strip()}:
+            return encoded
+    others = ", ".join(name for name in heard if heard[name] != said.get(name) and name != "comment")
+    raise ValueError(
+        f"comment: {comment!r:.80} would be heard as {others or 'another comment'}; "
+        "give that as a field of its own, or say it in other words"
+    )
+
+
+def _read(encoded: Encoded) -> dict[str, Any]:
+    """What a station makes of it, but for what is read out of a comment that stays one."""
+    packet = parse("N0CALL", encoded.destination or "APZEDG", (), encoded.info)
+    fields = {name: value for name, value in packet.fields.items() if name not in WITHIN_COMMENTS}
+    return {"comment": "", **fields, "format": packet.format}
 
 
 def _encode_weather(fields: _Fields) -> bytes:
@@ -91,20 +120,26 @@ def _encode_third_party(fields: _Fields, depth: int) -> Encoded:
     return Encoded(third_party(fields, encoded.info, destination))
 
 
-_WRITERS: dict[str, Callable[[_Fields], bytes]] = {
-    "position": encode_position,
-    "object": encode_object,
-    "item": encode_item,
-    "weather": _encode_weather,
-    "message": encode_message,
-    "ack": encode_ack,
-    "reject": encode_reject,
-    "bulletin": encode_bulletin,
-    "telemetry": encode_telemetry,
-    "telemetry-definition": encode_definition,
-    "status": encode_status,
-    "query": encode_query,
-    "capabilities": encode_capabilities,
-    "user-defined": encode_user_defined,
+def _plain(write: Callable[[_Fields], bytes]) -> Callable[[_Fields], Encoded]:
+    """Of a format whose destination says nothing."""
+    return lambda fields: Encoded(write(fields))
+
+
+_WRITERS: dict[str, Callable[[_Fields], Encoded]] = {
+    "position": _plain(encode_position),
+    "object": _plain(encode_object),
+    "item": _plain(encode_item),
+    "weather": _plain(_encode_weather),
+    "message": _plain(encode_message),
+    "ack": _plain(encode_ack),
+    "reject": _plain(encode_reject),
+    "bulletin": _plain(encode_bulletin),
+    "telemetry": _plain(encode_telemetry),
+    "telemetry-definition": _plain(encode_definition),
+    "status": _plain(encode_status),
+    "query": _plain(encode_query),
+    "capabilities": _plain(encode_capabilities),
+    "user-defined": _plain(encode_user_defined),
+    "mic-e": lambda fields: Encoded(*encode_mic_e(fields)),
 }
-ENCODABLE = (*_WRITERS, "mic-e", "third-party")
+ENCODABLE = (*_WRITERS, "third-party")
