@@ -299,7 +299,7 @@ class _Session:
             "retain": message.retain,
             "dup": message.dup,
             "properties": _open_properties(message.properties),
-            "share": self._subscriptions.share(identifiers) if self._v5 else None,
+            "share": self._subscriptions.share(identifiers),
             "time": time.time(),
         }
         if message.retain and (holder := self._subscriptions.holder(identifiers)):

@@ -99,13 +99,14 @@ class Subscriptions:
             del self._named[identifier]
         self._choices.clear()
 
-    def share(self, identifiers: Sequence[int]) -> str:
-        """Return the shared filter that a copy came by, or nothing."""
-        for number in identifiers:
-            held = self._held.get(self._named.get(number, ("", ""))[0])
-            if held is not None and held.asked.share:
-                return held.asked.subscription
-        return ""
+    def share(self, identifiers: Sequence[int]) -> str | None:
+        """Return the shared filter that a copy came by, or nothing; None where that cannot be told.
+
+        It cannot for what a broker kept from before this session, and for a broker that names no identifiers.
+        """
+        known = [self._named[number][0] for number in identifiers if number in self._named]
+        shared = [text for text in known if text.startswith("$share/")]
+        return shared[0] if shared else ("" if known else None)
 
     def holder(self, identifiers: Sequence[int]) -> str:
         """Return whose subscribing brought a retained message, or nothing where that cannot be told."""

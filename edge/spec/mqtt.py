@@ -58,7 +58,7 @@ class Receive(TypedDict):
     retain: bool  # kept from before; with retain_as_published: as its publisher said
     dup: bool  # it may have been seen before
     properties: dict[str, Any]  # MQTT 5, by the standard's names in snake case; empty under 3.1.1
-    share: str | None  # the $share filter that this copy came by; empty: none; None: the broker does not say (3.1.1)
+    share: str | None  # the $share filter that this copy came by; empty: none; None: it cannot be told (3.1.1)
     time: float  # seconds since the epoch, UTC
     topic_route: NotRequired[dict[str, Any]]  # under a route: what its filter caught, "args" and "kwargs"
 
