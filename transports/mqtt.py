@@ -53,7 +53,7 @@ class MqttServer:
     def __init__(self, device: Device) -> None:
         self._device = device
         self._broker = Broker.parse(device.link, device.options)
-        self._counts = {"too_large": 0, "ill_formed": 0, "not_taken": 0}
+        self._counts = {"too_large": 0, "ill_formed": 0}
 
     def counters(self) -> Mapping[str, int]:
         """Return how many messages were dropped here since the server was built, by reason."""

@@ -29,7 +29,7 @@ ANSWER_TIMEOUT = 20.0  # seconds; a broker that has not acknowledged by then wil
 LEAVE_TIMEOUT = 1.0  # seconds for the DISCONNECT to leave the socket
 READ_BURST = 64  # packets handed on without letting the loop turn, a few times edge.mailbox.BURST
 PACKET_HEADROOM = 131_072  # bytes; the longest topic and as much again for properties, beside the payload
-MAX_AHEAD = 32  # messages beyond `in_flight` for a broker that knows no Receive Maximum (3.1.1) or ignores ours
+MAX_LATER = 16 * 2**20  # bytes of messages beyond `in_flight` that are kept for their turn; then no more is read
 
 # Reason codes of CONNACK (MQTT 5.0, section 3.2.2.2; those of 3.1.1 are translated) that no new attempt will change.
 REFUSALS = {
@@ -95,6 +95,10 @@ class Connection(asyncio.Protocol):
         self._leaving = False
         # In.
         self._heard: deque[Packet] = deque()  # cut, not handed on yet
+        # Beyond `in_flight`: 3.1.1 has no Receive Maximum, and mosquitto 2.0 sends what it kept for a session all at
+        # once. To read no further would shut out the answers that a handler may be waiting for.
+        self._later: deque[Packet] = deque()
+        self._later_size = 0  # bytes
         self._working = False
         self._paused = False  # by whoever hears
         self._reading = True
@@ -276,7 +280,7 @@ class Connection(asyncio.Protocol):
 
     def _keep_alive(self) -> None:
         """Twice in each interval: ping where nothing came or went, give up where a ping had no answer."""
-        if not self._has_read and not self._paused:
+        if not self._has_read and self._reading:
             if self._has_pinged:
                 self._lose(f"{self._broker.where} has answered no ping for {self._keepalive} s")
                 self.cut()
@@ -399,6 +403,9 @@ class Connection(asyncio.Protocol):
                 self._settling.discard(delivery.identifier)
                 self._unreleased.add(delivery.identifier)
                 self._write(codec.answer(Type.PUBREC, delivery.identifier))
+        if not self._working and self._has_turn():
+            self._working = True
+            self._loop.call_soon(self._work)
 
     def _work(self) -> None:
         """Hand on what was read, `READ_BURST` packets at most in one turn; read no more until they are handed on."""
@@ -408,20 +415,33 @@ class Connection(asyncio.Protocol):
             if not self._may_take():
                 break
             try:
-                self._take(heard.popleft())
+                if self._has_turn():
+                    found = self._later.popleft()
+                    self._later_size -= len(found.body)
+                    self._take_message(found)
+                else:
+                    self._take(heard.popleft())
             except ValueError as error:  # MalformedError, and text that is no UTF-8
                 self._fail_to_read(error)
                 return
-        self._read_on(wanted=not heard)
+        self._read_on(wanted=not heard and self._later_size <= MAX_LATER)
         if self._may_take():
             self._working = True
             self._loop.call_soon(self._work)
 
     def _may_take(self) -> bool:
         """Tell whether the next packet may be handed on: who has paused still wants answers."""
-        if not self._heard or self._leaving:
+        if self._leaving:
+            return False
+        if self._has_turn():
+            return True
+        if not self._heard:
             return False
         return not self._paused or self._heard[0].first & 0xF0 != PUBLISH
+
+    def _has_turn(self) -> bool:
+        """Tell whether a message that was kept for later may be handed on now."""
+        return bool(self._later) and not self._paused and len(self._unsettled) < self._options.in_flight
 
     def _read_on(self, *, wanted: bool) -> None:
         if wanted is self._reading or self._transport is None or self._transport.is_closing():
@@ -435,7 +455,11 @@ class Connection(asyncio.Protocol):
     def _take(self, found: Packet) -> None:
         kind = found.first & 0xF0
         if kind == PUBLISH:
-            self._take_message(found)
+            if found.first & 0x06 and (self._later or len(self._unsettled) >= self._options.in_flight):
+                self._later.append(found)
+                self._later_size += len(found.body)
+            else:
+                self._take_message(found)
         elif kind == Type.CONNACK:
             if not self._connack.done():
                 self._connack.set_result(codec.read_connack(found.body, v5=self._v5))
@@ -476,15 +500,12 @@ class Connection(asyncio.Protocol):
             self.hear(message, delivery)
 
     def _deliver(self, identifier: int, qos: int) -> Delivery | None:
-        """Enter a message in the list of those that wait to be settled; None for one that is there, or beyond all."""
+        """Enter a message in the list of those that wait to be settled; None for one that is there."""
         if qos == 2:  # noqa: PLR2004  (sent again on the same connection: heard once)
             if identifier in self._unreleased:
                 self._write(codec.answer(Type.PUBREC, identifier))
             if identifier in self._unreleased or identifier in self._settling:
                 return None
-        if len(self._unsettled) >= self._options.in_flight + MAX_AHEAD:
-            self.noise("not_taken", 0, "")  # unacknowledged: the next session brings it again
-            return None
         if qos == 2:  # noqa: PLR2004  (as above)
             self._settling.add(identifier)
         delivery = Delivery(self, identifier, qos)

@@ -91,7 +91,6 @@ def test_killed_again_and_again_while_it_handles_nothing_is_lost(broker, tmp_pat
             writing = threading.Thread(target=publisher.stdin.write, args=("".join(f"{n}\n" for n in batch),))
             writing.start()
             before = len(worker.handled())
-            publisher.stdin.flush()
             writing.join(START)
             publisher.stdin.flush()
             wanted = before + chance.randrange(1, share)
@@ -107,6 +106,17 @@ def test_killed_again_and_again_while_it_handles_nothing_is_lost(broker, tmp_pat
     twice = len(handled) - len(set(handled))
     logging.getLogger(__name__).info("%d kills, %d messages, %d handled twice", KILLS, MESSAGES, twice)
     assert set(handled) == set(numbers)
+
+
+def test_what_was_kept_while_we_were_away_is_handled_whole_though_it_is_more_than_may_be_in_flight(broker, tmp_path):
+    with Worker(broker, tmp_path / "notes", "work/#", options={"in_flight": 10}) as worker:
+        worker.is_subscribed(broker)
+        worker.kill()
+        numbers = [str(number) for number in range(300)]
+        lines_publisher(broker, "work/a").communicate("".join(f"{number}\n" for number in numbers), timeout=START)
+        worker.start()
+        worker.wrote(numbers[-1])
+        assert worker.handled() == numbers
 
 
 def test_a_consumer_that_raises_is_started_again_and_its_message_given_up_after_three_times(broker, tmp_path):
