@@ -8,7 +8,7 @@ import time
 
 from bench.measure import Effort, Table
 
-BENCHES = ("codecs", "latency", "consumer", "fanout", "isolation", "memory", "idle", "whole")
+BENCHES = ("codecs", "latency", "consumer", "fanout", "isolation", "memory", "idle", "whole", "mqtt")
 
 
 def main() -> int:

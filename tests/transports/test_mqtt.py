@@ -5,8 +5,10 @@ import contextlib
 import logging
 import socket
 import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -586,5 +588,161 @@ async def test_tls_is_verified_and_works(tmp_path, monkeypatch):
             assert len({(await app.next())["payload"] for _ in range(30)}) == 30
         with pytest.raises(LinkLost, match=r"closed the connection|no TLS"):
             await attempt(make(f"mqtt://localhost:{broker.port}"))
+    finally:
+        broker.kill()
+
+
+@VERSIONS
+@pytest.mark.parametrize(("qos", "packet"), [(1, "PUBACK"), (2, "PUBREC")])
+async def test_the_broker_hears_of_a_message_when_it_was_handled(broker, protocol, qos, packet):
+    app = App(deaf=True)
+    held = asyncio.Event()
+
+    async def slow(scope, receive, send):
+        app.send = send
+        app.events.put_nowait(await receive())
+        app.events.put_nowait(await receive())
+        await held.wait()
+        app.events.put_nowait(await receive())
+
+    async with serving(make(link(broker), protocol=protocol), slow_app(app, slow)):
+        await app.subscribe("a", qos)
+        await asyncio.to_thread(broker.publish, "a", "1", "-q", qos)
+        assert (await app.next())["payload"] == b"1"
+        await app.publish("b", "", qos=1)  # the broker has answered this, so it has read all that we wrote before
+        assert f"Received {packet} from {mqtt.default_client_id('attic')}" not in broker.log.read_text()
+        held.set()
+        assert await asyncio.to_thread(broker.says, f"Received {packet} from {mqtt.default_client_id('attic')}")
+
+
+def slow_app(app, run):
+    app.__class__ = type("Slow", (App,), {"__call__": lambda self, *line: run(*line)})
+    return app
+
+
+async def test_properties_go_both_ways(broker):
+    said = {
+        "payload_format_indicator": 1,
+        "message_expiry_interval": 60,
+        "content_type": "text/plain",
+        "response_topic": "answers",
+        "correlation_data": b"\x00\x07",
+        "user_property": [["unit", "K"], ["unit", "C"]],
+    }
+    app = App()
+    async with serving(make(link(broker)), app):
+        await app.subscribe("a", qos=1)
+        await app.publish("a", "1", qos=1, properties=said)
+        assert (await app.next())["properties"] == said
+        with pytest.raises(LocalProtocolError, match="content_type: expected text; got 7"):
+            await app.publish("a", "1", properties={"content_type": 7})
+
+
+async def test_what_is_retained_comes_to_the_holder_that_joins_and_the_qos_sinks_when_one_leaves(broker):
+    app = App()
+    async with serving(make(link(broker)), app):
+        await app.publish("state", "on", qos=1, retain=True)
+        await app.send({"type": "mqtt.subscribe", "topic": "state", "qos": 0, "holder": "1/"})
+        assert (await app.next())["holder"] == "1/"
+        await app.send({"type": "mqtt.subscribe", "topic": "state", "qos": 1, "holder": "2/"})
+        assert (await app.next())["holder"] == "2/"
+        await app.send({"type": "mqtt.unsubscribe", "topic": "state", "holder": "2/"})
+        await app.publish("state", "off", qos=1)
+        event = await app.next()
+        assert (event["payload"], event["qos"], event["retain"]) == (b"off", 0, False)
+
+
+async def test_others_are_told_when_we_come_and_when_we_go(broker):
+    options = {"will_topic": "box", "birth_topic": "box", "will_payload": "gone", "birth_payload": "here"}
+    with subscriber(broker, "box") as message:
+        async with serving(make(link(broker), **options), App()):
+            assert await message() == ["box", "here", "1", "0"]
+            with subscriber(broker, "box") as kept:
+                assert await kept() == ["box", "here", "1", "1"]
+    with subscriber(broker, "box") as kept:
+        assert await kept() == ["box", "gone", "1", "1"]
+
+
+async def test_a_websocket_carries_it_too(tmp_path):
+    # Debian's mosquitto opens no WebSocket in a container without IPv6; amqtt is another's hand too.
+    pytest.importorskip("amqtt")
+    port, config = free_port(), tmp_path / "amqtt.yaml"
+    config.write_text(
+        f'listeners:\n  default:\n    type: ws\n    bind: "127.0.0.1:{port}"\n'
+        "plugins:\n  amqtt.plugins.authentication.AnonymousAuthPlugin:\n    allow_anonymous: true\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).with_name("amqtt")), "-c", str(config), stderr=subprocess.DEVNULL
+    )
+    app = App()
+    try:
+        async with asyncio.timeout(4 * SOON):
+            while True:
+                with contextlib.suppress(OSError):
+                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                    break
+                await asyncio.sleep(0.05)
+        async with serving(make(f"ws://127.0.0.1:{port}/mqtt", protocol="3.1.1"), app):
+            await app.subscribe("a", qos=1)
+            for payload in ("x", "y" * 100_000):
+                await app.publish("a", payload, qos=1)
+                assert (await app.next())["payload"] == payload.encode()
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def test_a_broker_that_speaks_no_websocket_is_told_in_plain_words():
+    async with stand_in(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n") as (port, _):
+        with pytest.raises(LinkLost, match=r"took no WebSocket .*is it a listener for WebSockets, and its path right"):
+            await attempt(make(f"ws://127.0.0.1:{port}/mqtt"))
+
+
+async def test_a_password_comes_out_of_a_credential_and_never_into_words(tmp_path, monkeypatch):
+    passwords = tmp_path / "passwords"
+    run("mosquitto_passwd", "-b", "-c", passwords, "me", "h4nd5-off")
+    passwords.chmod(0o644)
+    broker = Mosquitto(tmp_path, ["allow_anonymous false", f"password_file {passwords}"]).start()
+    server = make(link(broker), username="me", password_file="broker")
+    try:
+        monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+        with pytest.raises(LinkLost, match="no systemd credentials are here"):
+            await attempt(server)
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+        with pytest.raises(LinkLost, match=r"password file .*/broker: No such file"):
+            await attempt(server)
+        (tmp_path / "broker").write_text("wrong\n")
+        with pytest.raises(LinkLost, match=r"not authorised|user name and password") as caught:
+            await attempt(server)
+        assert "wrong" not in str(caught.value)
+        (tmp_path / "broker").write_text("h4nd5-off\n")
+        async with serving(server, App()):
+            assert "h4nd5-off" not in repr(server._broker)
+    finally:
+        broker.kill()
+
+
+async def test_an_own_authority_a_client_certificate_and_one_that_has_expired(tmp_path):
+    def sign(name, days):
+        key, cert = tmp_path / f"{name}.key", tmp_path / f"{name}.pem"
+        form = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert]
+        run(*form, "-days", days, "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+        key.chmod(0o644)
+        return cert, key
+
+    cert, key = sign("box", 2)
+    tls = [f"certfile {cert}", f"keyfile {key}", f"cafile {cert}", "require_certificate true"]
+    broker = Mosquitto(tmp_path, tls).start()
+    where = f"mqtts://localhost:{broker.port}"
+    try:
+        with pytest.raises(LinkLost, match=r"certificate required|no TLS|closed the connection"):
+            await attempt(make(where, ca_file=str(cert)))
+        mine = {"certificate_file": str(cert), "key_file": str(key)}
+        async with serving(make(where, ca_file=str(cert), tls_minimum="1.3", **mine), App()):
+            pass
+        async with serving(make(f"mqtts://127.0.0.1:{broker.port}", insecure=True, **mine), App()):
+            pass
+        with pytest.raises(ConfigError, match=r"CA file .*/none: No such file"):
+            await attempt(make(where, ca_file=str(tmp_path / "none")))
     finally:
         broker.kill()
