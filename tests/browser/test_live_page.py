@@ -86,7 +86,7 @@ def test_an_operator_signs_in_adds_a_tnc_and_a_route_and_sees_packets_without_a_
 
     page.get_by_role("link", name="Add a device").click()
     page.get_by_role("link", name="APRS by a KISS TNC").click()
-    page.get_by_label("Name").fill("first")
+    page.get_by_role("textbox", name="Name:", exact=True).fill("first")
     page.locator("#id_link").fill(f"serial://{folder}/tnc")
     page.get_by_label("May transmit").check()
     page.get_by_label("Callsign").fill("QQ1EDG")
