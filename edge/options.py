@@ -38,6 +38,7 @@ class OptionField:
     maximum: float | None = None
     choices: tuple[tuple[str, str], ...] = ()  # value, label
     secret: bool = False  # never shown, never logged
+    group: str = ""  # the heading it stands under, folded; those of none are what everybody looks at
 
     def problem(self, value: object) -> str:
         """Say what is wrong with an already converted value, or nothing."""
@@ -79,11 +80,13 @@ def option(  # noqa: PLR0913  (the facets of one option; all but the default by 
     maximum: float | None = None,
     choices: tuple[tuple[str, str], ...] | Callable[[], tuple[tuple[str, str], ...]] = (),
     secret: bool = False,
+    group: str = "",
 ) -> Any:
     """Declare one field of an options dataclass, with what a person must be told about it.
 
     ``choices`` that are data are given by a function, which is asked each time that the options are described. A number
     whose default is below its minimum is automatic where nothing is given: what uses it finds the value elsewhere.
+    ``group`` is the heading of a fieldset that a form keeps folded until something in it was set.
 
     The result is Any for the same reason as that of `dataclasses.field`: it stands where the field's own type is
     declared.
@@ -96,6 +99,7 @@ def option(  # noqa: PLR0913  (the facets of one option; all but the default by 
         "maximum": maximum,
         "choices": choices,
         "secret": secret,
+        "group": group,
     }
     return dataclasses.field(default=default, metadata={"edge": facets})
 

@@ -5,6 +5,15 @@ from dataclasses import dataclass
 from edge.options import option
 from transports import profiles
 
+# Headings: a form folds what stands under them.
+LIMITS = "Limits on transmitting"
+TOLD = "What the TNC is told (KISS parameters)"
+LINE = "Checksum, confirmations, questions"
+AGWPE = "AGWPE login"
+SESSION = "Session and limits"
+TLS = "TLS: certificates"
+WILL = "Will and birth messages"
+
 TO_CALL = "APZEDG"  # APZxxx is for software that is not registered yet (aprs.org, tocalls)
 
 
@@ -64,6 +73,7 @@ class Ax25Options:
         unit="Bd",
         minimum=45,
         maximum=1_000_000,
+        group=LIMITS,
     )
     frames_per_minute: int = option(
         20,
@@ -72,6 +82,7 @@ class Ax25Options:
         unit="frames",
         minimum=1,
         maximum=600,
+        group=LIMITS,
     )
     duty_percent: int = option(
         25,
@@ -80,48 +91,55 @@ class Ax25Options:
         unit="%",
         minimum=1,
         maximum=100,
+        group=LIMITS,
     )
     any_source: bool = option(
         False,
         label="Any source",
         help="Transmit frames of other stations too, as a digipeater has to. You answer for them.",
+        group=LIMITS,
     )
     txdelay: int = option(
         -1,
         label="TXDELAY",
-        help="Told the TNC at each link-up: between keying the transmitter and data. -1: as the TNC has it.",
+        help="Told the TNC at each link-up: between keying the transmitter and data. Empty: as the TNC has it.",
         unit="ms",
-        minimum=-1,
+        minimum=0,
         maximum=2550,
+        group=TOLD,
     )
     persistence: int = option(
         -1,
         label="Persistence",
-        help="Told the TNC: 0 to 255; it transmits in a free slot with a chance of (P + 1) / 256. -1: as it has it.",
-        minimum=-1,
+        help="Told the TNC: it transmits in a free slot with a chance of (P + 1) / 256. Empty: as it has it.",
+        minimum=0,
         maximum=255,
+        group=TOLD,
     )
     slottime: int = option(
         -1,
         label="Slot time",
-        help="Told the TNC: between two looks at a busy channel. -1: as it has it.",
+        help="Told the TNC: between two looks at a busy channel. Empty: as it has it.",
         unit="ms",
-        minimum=-1,
+        minimum=0,
         maximum=2550,
+        group=TOLD,
     )
     txtail: int = option(
         -1,
         label="TXTAIL",
-        help="Told the TNC: how long it keys after the data. Most need none. -1: as it has it.",
+        help="Told the TNC: how long it keys after the data. Most need none. Empty: as it has it.",
         unit="ms",
-        minimum=-1,
+        minimum=0,
         maximum=2550,
+        group=TOLD,
     )
     full_duplex: str = option(
         "unset",
         label="Full duplex",
         help="Told the TNC: whether to transmit while it hears somebody.",
         choices=(("unset", "As the TNC has it"), ("off", "Off"), ("on", "On")),
+        group=TOLD,
     )
     hardware: str = option(
         "",
@@ -129,6 +147,7 @@ class Ax25Options:
         help="Told the TNC by SETHW: bytes in hexadecimal, several frames by semicolons: 06 23; 28. The TNC's manual "
         "says which.",
         maximum=200,
+        group=TOLD,
     )
     kiss_ports: str = option(
         "0",
@@ -136,6 +155,7 @@ class Ax25Options:
         help="Which of the TNC's radio ports are told: 0, or 0,2, or 0-3.",
         minimum=1,
         maximum=40,
+        group=TOLD,
     )
     checksum: str = option(
         "profile",
@@ -150,19 +170,34 @@ class Ax25Options:
             ("xor", "XOR (BPQ)"),
             ("tncx", "XOR as a TNC-X has it"),
         ),
+        group=LINE,
     )
     ackmode: bool = option(
         False,
         label="Confirm transmissions",
         help="The TNC says when a frame is on the air (ACKMODE). Many TNCs do not know it and then send nothing.",
+        group=LINE,
     )
     ask: bool = option(
         False,
         label="Ask the TNC",
         help="What it is, and after each transmission how much still waits: Direwolf and fldigi answer.",
+        group=LINE,
     )
-    agwpe_user: str = option("", label="AGWPE user name", help="Where an agwpe:// server asks for one.", maximum=254)
-    agwpe_password: str = option("", label="AGWPE password", maximum=254, secret=True)
+    agwpe_user: str = option(
+        "",
+        label="AGWPE user name",
+        help="Where an agwpe:// server asks for one.",
+        maximum=254,
+        group=AGWPE,
+    )
+    agwpe_password: str = option(
+        "",
+        label="AGWPE password",
+        maximum=254,
+        secret=True,
+        group=AGWPE,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +238,7 @@ class MqttOptions:
         unit="s",
         minimum=5,
         maximum=3600,
+        group=SESSION,
     )
     session_expiry: int = option(
         3600,
@@ -211,6 +247,7 @@ class MqttOptions:
         unit="s",
         minimum=0,
         maximum=4_294_967_295,
+        group=SESSION,
     )
     in_flight: int = option(
         512,
@@ -219,6 +256,7 @@ class MqttOptions:
         unit="messages",
         minimum=1,
         maximum=65_535,
+        group=SESSION,
     )
     max_payload: int = option(
         262_144,
@@ -227,33 +265,97 @@ class MqttOptions:
         unit="bytes",
         minimum=128,
         maximum=16_777_216,
+        group=SESSION,
     )
-    ca_file: str = option("", label="CA file", help="PEM. Empty: what the system trusts.", maximum=255)
-    certificate_file: str = option("", label="Certificate file", help="Our own, in PEM.", maximum=255)
+    ca_file: str = option(
+        "",
+        label="CA file",
+        help="PEM. Empty: what the system trusts.",
+        maximum=255,
+        group=TLS,
+    )
+    certificate_file: str = option(
+        "",
+        label="Certificate file",
+        help="Our own, in PEM.",
+        maximum=255,
+        group=TLS,
+    )
     key_file: str = option(
         "",
         label="Key file",
         help="Of our own certificate, without a password. Empty: in the certificate file.",
         maximum=255,
+        group=TLS,
     )
-    tls_minimum: str = option("1.2", label="Oldest TLS", choices=(("1.2", "TLS 1.2"), ("1.3", "TLS 1.3")))
+    tls_minimum: str = option(
+        "1.2",
+        label="Oldest TLS",
+        choices=(("1.2", "TLS 1.2"), ("1.3", "TLS 1.3")),
+        group=TLS,
+    )
     server_name: str = option(
-        "", label="Server name", help="That the certificate must have. Empty: the link's host.", maximum=255
+        "",
+        label="Server name",
+        help="That the certificate must have. Empty: the link's host.",
+        maximum=255,
+        group=TLS,
     )
     insecure: bool = option(
         False,
         label="Accept any certificate",
         help="Anybody on the way can then read and change everything, the password too. For trying out.",
+        group=TLS,
     )
     will_topic: str = option(
-        "", label="Will: topic", help="Published by the broker once we are gone. Empty: nothing.", maximum=255
+        "",
+        label="Will: topic",
+        help="Published by the broker once we are gone. Empty: nothing.",
+        maximum=255,
+        group=WILL,
     )
-    will_payload: str = option("offline", label="Will: payload", maximum=1024)
-    will_qos: int = option(1, label="Will: QoS", minimum=0, maximum=2)
-    will_retain: bool = option(True, label="Will: retain", help="So that newcomers know.")
+    will_payload: str = option(
+        "offline",
+        label="Will: payload",
+        maximum=1024,
+        group=WILL,
+    )
+    will_qos: int = option(
+        1,
+        label="Will: QoS",
+        minimum=0,
+        maximum=2,
+        group=WILL,
+    )
+    will_retain: bool = option(
+        True,
+        label="Will: retain",
+        help="So that newcomers know.",
+        group=WILL,
+    )
     birth_topic: str = option(
-        "", label="Birth: topic", help="Published whenever the session begins. Empty: nothing.", maximum=255
+        "",
+        label="Birth: topic",
+        help="Published whenever the session begins. Empty: nothing.",
+        maximum=255,
+        group=WILL,
     )
-    birth_payload: str = option("online", label="Birth: payload", maximum=1024)
-    birth_qos: int = option(1, label="Birth: QoS", minimum=0, maximum=2)
-    birth_retain: bool = option(True, label="Birth: retain", help="So that newcomers know.")
+    birth_payload: str = option(
+        "online",
+        label="Birth: payload",
+        maximum=1024,
+        group=WILL,
+    )
+    birth_qos: int = option(
+        1,
+        label="Birth: QoS",
+        minimum=0,
+        maximum=2,
+        group=WILL,
+    )
+    birth_retain: bool = option(
+        True,
+        label="Birth: retain",
+        help="So that newcomers know.",
+        group=WILL,
+    )

@@ -1,6 +1,6 @@
 """Devices and routes in the admin. Pages are made from the registry; what they mean is known by `edge.desired`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from django_site.devices.fields import FORGET, PREFIX
+from django_site.devices.fields import FORGET, PREFIX, is_set
 from django_site.devices.forms import (
     DeviceModelForm,
     RouteForm,
@@ -25,10 +25,12 @@ from django_site.devices.forms import (
     device_form,
     match_help,
     route_form,
+    scope_type,
 )
 from django_site.devices.models import Device, Route
 from django_site.devices.observed import statuses
 from edge import registry
+from edge.options import OptionField
 
 if TYPE_CHECKING:
     DeviceModelAdmin = admin.ModelAdmin[Device]
@@ -39,6 +41,7 @@ else:  # Django's admin takes no type argument when the site runs
     RouteTabularInline = admin.TabularInline
 
 NOT_RUNNING = "No box runs in this process."
+MAX_DIGITS = 19  # of a row's number in an address: what SQLite can hold
 
 
 class RouteInline(RouteTabularInline):
@@ -121,11 +124,13 @@ class DeviceAdmin(DeviceModelAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Device | None = None) -> Any:
         """Put the kind's own options under their own heading."""
-        form = device_form(*_kind_and_options(request, obj))
+        kind, stored = _kind_and_options(request, obj)
+        form = device_form(kind, stored)
         first = ("live", "name", "kind", "link") if obj else ("name", "kind", "link")
-        own = _own_fields(form.base_fields)
-        sets = [(None, {"fields": (*first, "enabled", "transmit")})]
-        return [*sets, ("Options", {"fields": own})] if own else sets
+        return [
+            (None, {"fields": (*first, "enabled", "transmit")}),
+            *_option_sets("Options", form.option_fields, form.base_fields, stored),
+        ]
 
     def get_readonly_fields(
         self,
@@ -170,16 +175,19 @@ class RouteAdmin(RouteModelAdmin):
         **kwargs: Any,
     ) -> type[RouteModelForm]:
         """Make the form with the options of the consumer, and the help of the device's kind."""
-        kwargs["form"] = route_form(_shown_consumer(request, obj), obj.options if obj else {})
+        kwargs["form"] = route_form(*_shown(request, obj), obj.options if obj else {})
         kwargs["help_texts"] = {"match": match_help(obj.device.kind if obj else "")}
         return super().get_form(request, obj, change, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Route | None = None) -> Any:
         """Put the consumer's own options under their own heading."""
-        form = route_form(_shown_consumer(request, obj), obj.options if obj else {})
-        sets = [(None, {"fields": ("device", "match", "consumer", "enabled", "position", "options_for")})]
-        own = _own_fields(form.base_fields)
-        return [*sets, (f"Options of {form.options_of.rpartition('.')[2]}", {"fields": own})] if own else sets
+        stored = obj.options if obj else {}
+        form = route_form(*_shown(request, obj), stored)
+        heading = f"Options of {form.options_of.rpartition('.')[2]}"
+        return [
+            (None, {"fields": ("device", "match", "consumer", "enabled", "position", "options_for")}),
+            *_option_sets(heading, form.option_fields, form.base_fields, stored),
+        ]
 
     def response_add(self, request: HttpRequest, obj: Route, post_url_continue: str | None = None) -> HttpResponse:
         """Mention options that the page could not show yet."""
@@ -192,10 +200,11 @@ class RouteAdmin(RouteModelAdmin):
         return super().response_change(request, obj)
 
     def _mention_options(self, request: HttpRequest, route: Route) -> None:
-        if route.consumer == _shown_consumer(request, route) or not consumer_options(route.consumer):
+        here = route.consumer, scope_type(route.device)
+        if here == _shown(request, route) or not consumer_options(*here):
             return
         address = reverse("admin:devices_route_change", args=[route.pk])
-        text = 'This consumer has options of its own, which are at their defaults. <a href="{}">Look at them</a>.'
+        text = 'This route has options of its own, which are at their defaults. <a href="{}">Look at them</a>.'
         messages.info(request, format_html(text, address))
 
 
@@ -203,18 +212,44 @@ def _kind_and_options(request: HttpRequest, device: Device | None) -> tuple[str,
     return (device.kind, device.options) if device else (request.GET.get("kind", ""), {})
 
 
-def _shown_consumer(request: HttpRequest, route: Route | None) -> str:
-    """Return the consumer whose options the page shows.
+def _shown(request: HttpRequest, route: Route | None) -> tuple[str, str]:
+    """Return the consumer whose options the page shows, and the scope type of the device on which it has them.
 
-    A request can only name one that is offered or stored: nobody makes this site import a module by giving away a link.
+    A request can only name a consumer that is offered or stored: nobody makes this site import a module by giving away
+    a link.
     """
     known = {consumer.path for consumer in registry.offered_consumers()} | ({route.consumer} if route else set())
     if request.method == "POST":
-        asked = request.POST.get("options_for", "")
+        scope, _, asked = request.POST.get("options_for", "").partition(" ")
     else:
+        scope = scope_type(route.device if route else _asked_device(request))
         asked = request.GET.get("consumer", "") or (route.consumer if route else "")
-    return asked if asked in known else ""
+    return (asked, scope) if asked in known else ("", "")
 
 
-def _own_fields(fields: Mapping[str, forms.Field]) -> tuple[str, ...]:
-    return tuple(name for name in fields if name.startswith((PREFIX, FORGET)))
+def _asked_device(request: HttpRequest) -> Device | None:
+    number = request.GET.get("device", "")
+    return Device.objects.filter(pk=number).first() if number.isdecimal() and len(number) < MAX_DIGITS else None
+
+
+def _option_sets(
+    heading: str, options: Iterable[OptionField], fields: Mapping[str, forms.Field], stored: Mapping[str, Any]
+) -> list[Any]:
+    """Make a fieldset of each group of options; one with a name is folded until something in it is set."""
+    groups: dict[str, list[OptionField]] = {}
+    for option in options:
+        groups.setdefault(option.group, []).append(option)
+    sets = []
+    for group, members in sorted(groups.items(), key=lambda item: bool(item[0])):  # the main ones first
+        folded = group and not any(is_set(option, stored) for option in members)
+        names = tuple(name for option in members for name in (PREFIX + option.name, FORGET + option.name))
+        sets.append(
+            (
+                group or heading,
+                {
+                    "fields": tuple(name for name in names if name in fields),
+                    "classes": ("collapse",) if folded else (),
+                },
+            )
+        )
+    return sets

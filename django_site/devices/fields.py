@@ -55,6 +55,11 @@ def plain_values(
     return values
 
 
+def is_set(option: OptionField, stored: Mapping[str, Any]) -> bool:
+    """Tell whether a person chose something else than the default."""
+    return bool(stored.get(option.name, option.default) != option.default)
+
+
 def help_text(option: OptionField) -> str:
     """Say what it is for, within which bounds, and what it is if nothing is said."""
     return " ".join(part for part in (option.help, _bounds(option), _default(option)) if part)

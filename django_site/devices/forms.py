@@ -14,6 +14,7 @@ from django_site.devices.models import Device, Route
 from edge import registry
 from edge.desired import DeviceWish, Problem, RouteWish, device_problems, mask, route_problems
 from edge.errors import ConfigError
+from edge.legs import options_types
 from edge.options import OptionField, describe
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ class RouteForm(RouteModelForm):
     """A route, on its own page or in a row of its device's; ``device`` is given where the form has no such field."""
 
     option_fields: ClassVar[tuple[OptionField, ...]] = ()
-    options_of: ClassVar[str] = ""  # the consumer whose options the page showed
+    options_of: ClassVar[str] = ""  # the consumer whose options the page showed,
+    options_on: ClassVar[str] = ""  # and the scope type of the device on which it has them
 
     class Meta:
         """All but the options, which depend on the consumer."""
@@ -112,6 +114,7 @@ class RouteForm(RouteModelForm):
         super().__init__(*args, **kwargs)
         self.device = device
         self.stored_consumer = self.instance.consumer
+        self.stored_scope = scope_type(self.instance.device) if self.instance.pk else ""
         self.stored_options = dict(self.instance.options)
         if "consumer" in self.fields:
             self.fields[
@@ -123,16 +126,17 @@ class RouteForm(RouteModelForm):
         cleaned = super().clean() or self.cleaned_data
         device = self.device or cleaned.get("device")
         consumer = cleaned.get("consumer", "")
-        self.instance.options = self._options(consumer, cleaned)
+        self.instance.options = self._options(consumer, scope_type(device), cleaned)
         if device is not None and consumer:
             add_problems(self, route_problems(self._wish(device, cleaned), [device.wish()]))
         return cleaned
 
-    def _options(self, consumer: str, cleaned: Mapping[str, Any]) -> dict[str, Any]:
-        if self.options_of and consumer == self.options_of:
+    def _options(self, consumer: str, scope: str, cleaned: Mapping[str, Any]) -> dict[str, Any]:
+        if self.options_of and (consumer, scope) == (self.options_of, self.options_on):
             return plain_values(self.option_fields, cleaned, self.stored_options)
-        # Another consumer begins with its own defaults: the old one's options would mean nothing to it.
-        return self.stored_options if consumer == self.stored_consumer else {}
+        # Another consumer begins with its own defaults: the old one's options would mean nothing to it. So does the
+        # same one on another sort of device, where other things can be set.
+        return self.stored_options if (consumer, scope) == (self.stored_consumer, self.stored_scope) else {}
 
     def _wish(self, device: Device, cleaned: Mapping[str, Any]) -> RouteWish:
         return RouteWish(
@@ -168,27 +172,40 @@ def device_form(kind_name: str, stored: Mapping[str, Any]) -> type[DeviceForm]:
     return type("KindDeviceForm", (DeviceForm,), body)
 
 
-def route_form(consumer: str, stored: Mapping[str, Any]) -> type[RouteForm]:
-    """Make the form class of a route whose page shows the options of ``consumer``; of none where it is empty."""
-    options = consumer_options(consumer)
+def route_form(consumer: str, scope: str, stored: Mapping[str, Any]) -> type[RouteForm]:
+    """Make the form class of a route to ``consumer`` on a device of scope type ``scope``, with what may be set there.
+
+    Where either is empty its page shows no options.
+    """
+    options = consumer_options(consumer, scope)
     body: dict[str, Any] = {
         "__doc__": f"A route to {consumer or 'a consumer to be chosen'}.",
         "__module__": __name__,
         "option_fields": options,
         "options_of": consumer,
-        "options_for": forms.CharField(required=False, initial=consumer, widget=forms.HiddenInput),
+        "options_on": scope,
+        "options_for": forms.CharField(required=False, initial=f"{scope} {consumer}".strip(), widget=forms.HiddenInput),
         **form_fields(options, stored),
     }
     return type("ConsumerRouteForm", (RouteForm,), body)
 
 
-def consumer_options(path: str) -> tuple[OptionField, ...]:
-    """List a consumer's own options: none where it has none, or cannot be imported (its field will say so)."""
+def consumer_options(path: str, scope: str) -> tuple[OptionField, ...]:
+    """List what a route to this consumer may set: its own options, and those of what carries it on such a device.
+
+    There are none where it cannot be imported (its field will say so).
+    """
     try:
-        options_type = getattr(registry.import_string(path), "Options", None) if path else None
+        types = options_types(registry.import_string(path), scope) if path else ()
     except ConfigError:
         return ()
-    return describe(options_type) if options_type is not None else ()
+    return tuple({option.name: option for type_ in types for option in describe(type_)}.values())
+
+
+def scope_type(device: Device | None) -> str:
+    """Return the scope type that a device offers; nothing where there is no device, or its kind is not installed."""
+    kind = registry.kinds().get(device.kind) if device else None
+    return kind.scope_type if kind else ""
 
 
 def match_help(kind_name: str) -> str:

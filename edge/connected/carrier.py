@@ -32,6 +32,7 @@ _CALL = re.compile(
 )
 _ADDRESS = re.compile(r"[A-Z0-9]{1,6}(-([1-9]|1[0-5]))?")
 _MAX_VIA = 8
+LIMITS = "Timers and limits of connections"  # the heading of options that few change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,12 @@ class ConnectedCarrierOptions:
         choices=(("line", "Lines of text"), ("bytes", "Bytes as they come")),
     )
     max_links: int = option(
-        10, label="Most connections", help="At once; further callers hear that we are busy.", minimum=1, maximum=64
+        10,
+        label="Most connections",
+        help="At once; further callers hear that we are busy.",
+        minimum=1,
+        maximum=64,
+        group=LIMITS,
     )
     window: int = option(
         3,
@@ -69,12 +75,24 @@ class ConnectedCarrierOptions:
         unit="frames",
         minimum=1,
         maximum=7,
+        group=LIMITS,
     )
     piece: int = option(
-        128, label="Frame size", help="Bytes in a frame that we send (PACLEN).", unit="bytes", minimum=16, maximum=256
+        128,
+        label="Frame size",
+        help="Bytes in a frame that we send (PACLEN).",
+        unit="bytes",
+        minimum=16,
+        maximum=256,
+        group=LIMITS,
     )
     retries: int = option(
-        10, label="Tries", help="Before a peer that does not answer is given up (N2).", minimum=1, maximum=30
+        10,
+        label="Tries",
+        help="Before a peer that does not answer is given up (N2).",
+        minimum=1,
+        maximum=30,
+        group=LIMITS,
     )
     keepalive: int = option(
         300,
@@ -83,6 +101,7 @@ class ConnectedCarrierOptions:
         unit="s",
         minimum=30,
         maximum=3600,
+        group=LIMITS,
     )
     idle_minutes: int = option(30, label="Ends after silence", unit="min", minimum=1, maximum=1440)
 

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.django_db(databases=["default", "history"])
 
 DEVICES = "/admin/devices/device/"
 ROUTES = "/admin/devices/route/"
+CHAT = "edge.contrib.chat.ChatConsumer"
 ECHO = "edge.consumers.AsyncAprsConsumer"
 
 APRS = {
@@ -277,7 +278,7 @@ def test_a_routes_page_has_its_consumers_own_options(browser, vhf, shout):
     assert "Options of Shout" in page
     assert re.search(r'name="option_times" value="3"', page)
     assert "hush-hush" not in page
-    values = route_values(vhf, shout, options_for=shout, option_times="4", option_key="")
+    values = route_values(vhf, shout, options_for=f"aprs {shout}", option_times="4", option_key="")
     assert browser.post(address, values).status_code == 302
     assert Route.objects.get().options == {"times": 4, "loud": False, "key": "hush-hush"}
     found = errors(browser.post(address, {**values, "option_times": "10"}))
@@ -286,9 +287,42 @@ def test_a_routes_page_has_its_consumers_own_options(browser, vhf, shout):
 
 def test_another_consumer_begins_with_its_own_defaults(browser, vhf, shout):
     route = Route.objects.create(device=vhf, consumer=shout, options={"times": 3})
-    values = route_values(vhf, ECHO, options_for=shout, option_times="3")
+    values = route_values(vhf, ECHO, options_for=f"aprs {shout}", option_times="3")
     assert browser.post(f"{ROUTES}{route.pk}/change/", values).status_code == 302
     assert Route.objects.get().options == {}
+
+
+def test_a_routes_page_has_what_carries_its_consumer_on_such_a_device(browser, broker):
+    packet = Device.objects.create(name="packet", kind="ax25", link="tcp://localhost:8001")
+    route = Route.objects.create(device=packet, consumer=CHAT)
+    address = f"{ROUTES}{route.pk}/change/"
+    page = browser.get(address).content.decode()
+    assert "Answers as" in page
+    assert "subscribe_qos" not in page
+    values = route_values(packet, CHAT, options_for=f"ax25 {CHAT}", option_callsign="QQ1ABC-2", option_answer="on")
+    assert browser.post(address, values).status_code == 302
+    assert Route.objects.get().options == {"callsign": "QQ1ABC-2", "answer": True, "call": ""}
+    found = errors(browser.post(address, {**values, "option_callsign": "what?"}))
+    assert list(found) == ["option_callsign"]
+    # On a broker nobody answers as a callsign: the route begins with the defaults of what is there.
+    assert browser.post(address, {**values, "device": broker.pk, "match": "chat/+peer/in"}).status_code == 302
+    assert Route.objects.get().options == {}
+    assert "subscribe_qos" in browser.get(address).content.decode()
+
+
+def test_options_that_few_need_are_folded_until_one_is_set(browser, vhf):
+    address = f"{DEVICES}{vhf.pk}/change/"
+    folded = re.compile(r"<summary>\s*<h2[^>]*>([^<]*)<")
+    assert folded.findall(browser.get(address).content.decode()) == [
+        "Limits on transmitting",
+        "What the TNC is told (KISS parameters)",
+        "Checksum, confirmations, questions",
+        "AGWPE login",
+    ]
+    Device.objects.update(options={"txdelay": 300})
+    assert "What the TNC is told (KISS parameters)" not in folded.findall(browser.get(address).content.decode())
+    answer = browser.post(address, with_routes({**APRS, "option_duty_percent": "200"}))
+    assert "Limits on transmitting" not in folded.findall(answer.content.decode()), "a mistake must be seen"
 
 
 def test_a_route_saved_on_its_devices_page_keeps_its_options(browser, vhf, shout):
