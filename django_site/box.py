@@ -20,12 +20,13 @@ from django.db import close_old_connections, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from django_site import control
-from edge import __version__
+from edge import __version__, outbox
 from edge.asgi import Event, Receive, Scope, Send
 from edge.desired import Desired
 from edge.errors import ConfigError
 from edge.layers import InMemoryChannelLayer, get_channel_layer
 from edge.mailbox import Mailbox
+from edge.outbox_store import StoreError
 from edge.registry import import_string
 from edge.status import DeviceStatus
 from edge.supervisor import Supervisor
@@ -68,7 +69,11 @@ class Box:
         if layer is None:
             raise ConfigError("CHANNEL_LAYERS has no 'default' layer; the devices and the pages meet on it")
         self.layer = layer
-        self.supervisor = Supervisor(layer=self.layer, observe=self._observe, on_change=self._status_changed)
+        self.outbox = _outbox()
+        self.supervisor = Supervisor(
+            layer=self.layer, observe=self._observe, on_change=self._status_changed, outbox=self.outbox
+        )
+        self.outbox.guard = self.supervisor.check_durable
         self.packets = import_string("django_site.stations.recorder:PacketLog")()
         self.control = control.ControlServer(self)
         self._tap = Mailbox()
@@ -83,6 +88,7 @@ class Box:
         global _current  # noqa: PLW0603  (one box a process is what a box is)
         self._lock = _lock(self.data)
         _current = self
+        outbox.use(self.outbox)
         await self._read_rows()
         for name, work in (
             ("rows", self._follow_rows()),
@@ -98,6 +104,8 @@ class Box:
         global _current  # noqa: PLW0603  (as above)
         await self.control.stop()
         await self.supervisor.stop()
+        outbox.use(None)
+        await self.outbox.close()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -116,7 +124,9 @@ class Box:
 
     def about(self) -> dict[str, Any]:
         """Return what the box says of itself, as plain values."""
-        problems = [problem for problem in (self.problem, self.packets.problem) if problem]
+        counts = self.outbox.counts()
+        stray = outbox.waiting_for((device.name for device in self.status()), counts)
+        problems = [problem for problem in (self.problem, self.packets.problem, self.outbox.problem, *stray) if problem]
         return {"version": __version__, "pid": os.getpid(), "started": self.started, "problems": problems}
 
     async def _read_rows(self) -> None:
@@ -128,7 +138,17 @@ class Box:
             self._loop.call_later(RETRY_ROWS, self._reload.set)
             return
         self.problem = ""
+        await self._follow_outbox()
         await self.supervisor.apply(desired)
+
+    async def _follow_outbox(self) -> None:
+        """Open the outbox once its table is there, before the devices begin; then follow what a person did to it."""
+        try:
+            await (self.outbox.refresh() if self.outbox.opened else self.outbox.open())
+        except StoreError as error:
+            self.outbox.problem = f"the outbox cannot be read: {error}"
+            logger.error("%s; trying again in %g s", self.outbox.problem, RETRY_ROWS)  # noqa: TRY400  (words suffice)
+            self._loop.call_later(RETRY_ROWS, self._reload.set)
 
     async def _follow_rows(self) -> None:
         while True:
@@ -188,6 +208,17 @@ def bring_tables_up_to_date() -> None:
         executor = MigrationExecutor(connections[alias])
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             call_command("migrate", database=alias, interactive=False, verbosity=0)
+
+
+def _outbox() -> outbox.Outbox:
+    bounds = outbox.Bounds(
+        device_entries=settings.OUTBOX_ENTRIES,
+        device_bytes=settings.OUTBOX_BYTES,
+        entries=5 * settings.OUTBOX_ENTRIES,
+        bytes=2 * settings.OUTBOX_BYTES,
+        drop_oldest=settings.OUTBOX_DROP_OLDEST,
+    )
+    return outbox.Outbox(import_string("django_site.outbox.store:TableStore")(), bounds)
 
 
 def _load_desired() -> Desired:

@@ -8,6 +8,10 @@ EDGE_HTTPS              1 sends cookies over TLS only                    0
 EDGE_KEEP_PACKETS       packets kept                                     50000
 EDGE_KEEP_STATIONS      stations kept                                    20000
 EDGE_KEEP_STATION_DAYS  days that a silent station is kept               90
+EDGE_KEEP_OUTBOX        entries of the outbox kept once they are done    1000
+EDGE_OUTBOX_ENTRIES     entries that may wait for one device             10000
+EDGE_OUTBOX_BYTES       bytes that may wait for one device               16777216
+EDGE_OUTBOX_DROP_OLDEST 1: at that bound the oldest makes room           0
 """
 
 from pathlib import Path
@@ -33,6 +37,7 @@ INSTALLED_APPS = [
     "edge",
     "django_site.access",
     "django_site.devices",
+    "django_site.outbox",
     "django_site.stations",
     "django_site.dashboard",
 ]
@@ -98,6 +103,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 KEEP_PACKETS = number("EDGE_KEEP_PACKETS", 50_000)
 KEEP_STATIONS = number("EDGE_KEEP_STATIONS", 20_000)
 KEEP_STATION_DAYS = number("EDGE_KEEP_STATION_DAYS", 90)
+KEEP_OUTBOX = number("EDGE_KEEP_OUTBOX", 1000)
+OUTBOX_ENTRIES = number("EDGE_OUTBOX_ENTRIES", 10_000)
+OUTBOX_BYTES = number("EDGE_OUTBOX_BYTES", 16_777_216)
+OUTBOX_DROP_OLDEST = flag("EDGE_OUTBOX_DROP_OLDEST")
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

@@ -74,6 +74,10 @@ class Gate:
 
         ``now`` is monotonic, in seconds.
         """
+        return self.standing_refusal(event) or self.rate_refusal(event, now)
+
+    def standing_refusal(self, event: Mapping[str, Any]) -> str:
+        """Say why this event may never be transmitted as things are set, or nothing."""
         licence = self.licence
         if not licence.allowed:
             return f"transmitting is off for {licence.device}; a person can allow it in the device's settings"
@@ -83,9 +87,7 @@ class Gate:
             return problem
         if event.get("origin") == licence.device:
             return f"it came from {licence.device} itself; sending it back would be a loop"
-        if licence.needs_callsign and (problem := self._source_problem(event)):
-            return problem
-        return self._rate_problem(event, now)
+        return self._source_problem(event) if licence.needs_callsign else ""
 
     def passed(self, event: Mapping[str, Any], now: float) -> None:
         """Remember a transmission that is let through; before it is made, for others may ask meanwhile."""
@@ -107,7 +109,8 @@ class Gate:
                 return f"its source {source} is not this station's callsign {self.licence.callsign}"
         return ""
 
-    def _rate_problem(self, event: Mapping[str, Any], now: float) -> str:
+    def rate_refusal(self, event: Mapping[str, Any], now: float) -> str:
+        """Say why it is too much now, or nothing; later it may pass."""
         while self._sent and self._sent[0][0] <= now - DUTY_WINDOW:
             self._sent.popleft()
         connected = is_connected_mode(event)

@@ -267,6 +267,10 @@ class Mailbox:
         event = self._take_transport()
         return None if event is None else (TRANSPORT, event)
 
+    def take_all(self) -> list[Event]:
+        """Return all that waits in the layer lane: its reader leaves, and another goes on with it."""
+        return [self._layer.take() for _ in range(len(self._layer.messages))]
+
     async def wait(self) -> None:
         """Wait until there may be something to `take`; for one turn of the loop where a burst was read."""
         if self._burst >= BURST:

@@ -244,6 +244,20 @@ class Messages:
         return Transmit(packet)
 
 
+def answers(source: str, packet: Mapping[str, Any], callsign: str) -> Iterator[tuple[str, str, bool]]:
+    """Yield the answers to our messages that a packet holds: the peer, the id, and whether the peer refused it.
+
+    ``packet`` is what was heard, as `edge.spec.aprs` has it: ``format`` and ``packet``.
+    """
+    source, inner = _innermost(source, {**packet.get("packet", {}), "format": packet.get("format")})
+    if str(inner.get("addressee", "")).upper() != callsign.upper():
+        return
+    if inner.get("format") in ("ack", "reject"):
+        yield source.upper(), str(inner.get("id", "")), inner.get("format") == "reject"
+    if reply := str(inner.get("reply_ack", "")):
+        yield source.upper(), reply, False
+
+
 def _reply_ack(packet: Mapping[str, Any]) -> dict[str, str]:
     return {"reply_ack": str(packet["reply_ack"])} if "reply_ack" in packet else {}
 

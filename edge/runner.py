@@ -7,7 +7,6 @@ Around the routes stands what every device has: a tap on both directions, the tr
 """
 
 import asyncio
-import functools
 import logging
 import random
 import time
@@ -17,17 +16,18 @@ from dataclasses import dataclass
 
 from edge.asgi import Event, Receive, Scope, Send
 from edge.backoff import Backoff
+from edge.delivery import Delivery, Way
+from edge.device_channel import DeviceChannel
 from edge.errors import ConfigError, LinkLost, LocalProtocolError, Refused, RemoteProtocolError
 from edge.fanout import FanOut, Leg
 from edge.gate import Gate, Licence, is_connected_mode
-from edge.layers.base import AttachableLayer, ChannelLayer
-from edge.mailbox import Lane, Mailbox
+from edge.layers.base import ChannelLayer
+from edge.outbox import Outbox
+from edge.outbox_events import LIFETIMES, OutboxRefused
 from edge.registry import Device, Kind, Server
 from edge.status import DeviceBoard, State
 
 logger = logging.getLogger("edge.runner")
-
-LAYER_RETRY = 5.0  # seconds before a channel layer that failed is asked again
 
 # Called on the loop with device, direction ("heard", "sent", "refused"), event, reason. Must not block, must not raise.
 Observer = Callable[[str, str, Event, str], None]
@@ -46,12 +46,26 @@ class DevicePlan:
 class Runner:
     """Keeps one device running until it is cancelled."""
 
-    def __init__(self, plan: DevicePlan, board: DeviceBoard, *, layer: ChannelLayer | None, observe: Observer) -> None:
+    def __init__(
+        self,
+        plan: DevicePlan,
+        board: DeviceBoard,
+        *,
+        layer: ChannelLayer | None,
+        observe: Observer,
+        outbox: Outbox | None = None,
+    ) -> None:
         self.plan = plan
         self.board = board
         self.layer = layer
         self.observe = observe
+        self.outbox = outbox
         self.gate = Gate(plan.licence)
+        self.channel = DeviceChannel(plan.device.name, layer, keep=self.keep, call=self._call)
+        self.delivery: Delivery | None = None
+        if outbox is not None and f"{plan.kind.scope_type}.send" in LIFETIMES:
+            self.delivery = Delivery(plan.device.name, plan.licence.callsign, outbox)
+            board.outbox = outbox.of(plan.device.name).counts
         self.fanout = FanOut(self._all_legs(plan.legs))
         self._server: Server | None = None
         self._send: Send | None = None
@@ -73,11 +87,31 @@ class Runner:
             raise LinkLost(f"{self.plan.device.name} is not up: {self.board.text}")
         return await self._pass_gate(self._send, event)
 
+    async def keep(self, event: Event) -> str:
+        """Put an event into the outbox; return why the gate would never let it pass, or nothing once it is on disk.
+
+        Raises `edge.outbox.OutboxRefused` where it is not kept.
+        """
+        if self.outbox is None:
+            raise OutboxRefused(f"{self.plan.device.name} has no outbox here; send without durable")
+        if refusal := self.standing_refusal(event):
+            self._refuse(event, refusal)
+            return refusal
+        await self.outbox.put(self.plan.device.name, event)
+        return ""
+
+    def standing_refusal(self, event: Event) -> str:
+        """Say why the event may never be sent by this device as it is set, or nothing."""
+        return self.gate.standing_refusal(event) if self.plan.kind.radio else self._loop_problem(event)
+
     async def run(self) -> None:
         """Open, serve, wait, again; for ever. `farewell` says what the routes are told when this is cancelled."""
         try:
+            if self.delivery is not None:
+                self.channel.hold()
             await self._keep_open()
         finally:
+            await self.channel.stop_holding()
             await self.fanout.stop()
 
     def farewell(self, code: int, reason: str) -> None:
@@ -130,7 +164,7 @@ class Runner:
         logger.info("%s: up", self.plan.device.name)
 
     def _all_legs(self, legs: tuple[Leg, ...]) -> tuple[Leg, ...]:
-        own = Leg(key="device channel", app=self._serve_channel, consumer="", wants=lambda _event: False)
+        own = Leg(key="device channel", app=self.channel.serve, consumer="", wants=lambda _event: False)
         return (own, *legs)
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -140,32 +174,50 @@ class Runner:
             event = await receive()
             if "time" in event:
                 self.board.hear(event["time"])
+                if self.delivery is not None:
+                    self.delivery.hear(event)
                 self.observe(self.plan.device.name, "heard", event, "")
             return event
 
         async def gated(event: Event) -> None:
-            if event["type"].endswith(".send"):
-                refusal = await self._pass_gate(send, event)
-                if refusal and is_connected_mode(event):
-                    raise Refused(refusal)
-            elif event["type"].endswith(".called"):
+            if event["type"].endswith(".called"):
                 await self._tell_caller(event)
-            else:
+            elif not event["type"].endswith(".send"):
                 await send(event)
+            elif event.get("durable"):
+                await self.keep(event)
+            elif (refusal := await self._pass_gate(send, event)) and is_connected_mode(event):
+                raise Refused(refusal)
 
         self._send = send
+        delivering = asyncio.create_task(self._deliver(send), name=f"edge-outbox-{self.plan.device.name}")
         try:
             await self.fanout(scope, heard, gated)
         finally:
             self._send = None
+            delivering.cancel()
+            if self.delivery is not None:
+                self.channel.hold()
+
+    async def _deliver(self, send: Send) -> None:
+        """Send what waits in the outbox, for as long as the link is up."""
+        if self.delivery is None:
+            return
+        way = Way(
+            never=self.standing_refusal,
+            later=lambda event: self.gate.rate_refusal(event, time.monotonic()) if self.plan.kind.radio else "",
+            transmit=lambda event: self._pass_gate(send, event),
+        )
+        try:
+            await self.delivery.run(way)
+        except Exception:  # the fence: the device lives on, and the outbox with its next link
+            logger.exception("%s: an error in the outbox's delivery", self.plan.device.name)
 
     async def _pass_gate(self, send: Send, event: Event) -> str:
         name, now = self.plan.device.name, time.monotonic()
         refusal = self.gate.refusal(event, now) if self.plan.kind.radio else self._loop_problem(event)
         if refusal:
-            self.board.refuse(refusal)
-            self.observe(name, "refused", event, refusal)
-            logger.info("%s: not transmitted: %s", name, refusal)
+            self._refuse(event, refusal)
             return refusal
         self.gate.passed(event, now)
         try:
@@ -177,46 +229,15 @@ class Runner:
         self.observe(name, "sent", event, "")
         return ""
 
+    def _refuse(self, event: Event, refusal: str) -> None:
+        name = self.plan.device.name
+        self.board.refuse(refusal)
+        self.observe(name, "refused", event, refusal)
+        logger.info("%s: not transmitted: %s", name, refusal)
+
     def _loop_problem(self, event: Event) -> str:
         name = self.plan.device.name
         return f"it came from {name} itself; sending it back would be a loop" if event.get("origin") == name else ""
-
-    async def _serve_channel(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send what others put on the channel ``device.<name>``."""
-        mailbox, channel = Mailbox.behind(receive), f"device.{self.plan.device.name}"
-        if mailbox is None or self.layer is None:
-            return
-        if isinstance(self.layer, AttachableLayer):
-            self.layer.attach(channel, mailbox)
-            let_go: Callable[[], object] = functools.partial(self.layer.detach, channel)
-        else:
-            let_go = asyncio.create_task(_pump(self.layer, channel, mailbox), name=f"edge-{channel}").cancel
-        try:
-            await self._send_what_comes(mailbox, scope, send)
-        finally:
-            let_go()
-
-    async def _send_what_comes(self, mailbox: Mailbox, scope: Scope, send: Send) -> None:
-        while True:
-            lane, event = await mailbox.next()
-            if lane is Lane.LAYER:
-                await self._send_for_others(scope, send, event)
-            elif event["type"].endswith(".disconnect"):
-                return
-
-    async def _send_for_others(self, scope: Scope, send: Send, event: Event) -> None:
-        """Send; what another's event has wrong is told to the log, and does not end the channel."""
-        name = self.plan.device.name
-        if event.get("type") == "ax25.call" == f"{scope['type']}.call":
-            await self._call(event)
-            return
-        if event.get("type") != f"{scope['type']}.send":
-            logger.warning("%s: the channel takes %s.send; got %r", name, scope["type"], event.get("type"))
-            return
-        try:
-            await send(event)
-        except (LocalProtocolError, Refused) as error:
-            logger.warning("%s: an event on the channel cannot be sent: %s", name, error)
 
     async def _call(self, event: Event) -> None:
         """Hand a request for a connection (`edge.spec.ax25`, ``ax25.call``) to the route that calls under that name."""
@@ -237,13 +258,3 @@ class Runner:
             await self.layer.send(str(channel), {**told, "device": self.plan.device.name})
         except Exception:  # whatever another's layer raises; a caller that went away must not end the channel
             logger.exception("%s: %s could not be told", self.plan.device.name, channel)
-
-
-async def _pump(layer: ChannelLayer, channel: str, mailbox: Mailbox) -> None:
-    """Carry a third party's layer into the mailbox; while it is away the device lives on."""
-    while True:
-        try:
-            await mailbox.put(await layer.receive(channel), Lane.LAYER)
-        except Exception:  # whatever another's layer raises
-            logger.exception("%s: the channel layer failed; asked again in %g s", channel, LAYER_RETRY)
-            await asyncio.sleep(LAYER_RETRY)

@@ -50,6 +50,7 @@ class DeviceStatus:
     last_heard: float | None  # seconds since the epoch
     routes: tuple[RouteStatus, ...]
     counters: dict[str, int] = field(default_factory=dict)  # what the protocol counted and did not pass on, as noise
+    outbox: dict[str, int] = field(default_factory=dict)  # waiting; and sent, failed, expired since the box started
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
@@ -98,6 +99,7 @@ class DeviceBoard:
     last_heard: float | None = None
     routes: Callable[[], tuple[RouteStatus, ...]] = field(default=tuple)
     counters: Callable[[], Mapping[str, int]] = field(default=dict)
+    outbox: Callable[[], Mapping[str, int]] = field(default=dict)
 
     def turn(self, state: State, text: str) -> None:
         """Enter a state, and say in plain words what it means."""
@@ -138,4 +140,5 @@ class DeviceBoard:
             last_heard=self.last_heard,
             routes=self.routes(),
             counters=dict(self.counters()),
+            outbox=dict(self.outbox()),
         )

@@ -22,6 +22,7 @@ from edge.layers.base import ChannelLayer
 from edge.legs import build_app, topic_options
 from edge.matching import matcher, topic_filter
 from edge.options import parse_options
+from edge.outbox import Outbox, OutboxRefused
 from edge.runner import DevicePlan, Observer, Runner
 from edge.spec import CloseCode
 from edge.status import DeviceBoard, DeviceStatus, State
@@ -43,10 +44,12 @@ class Supervisor:
         layer: ChannelLayer | None,
         observe: Observer = lambda *_: None,
         on_change: Callable[[], None] = lambda: None,
+        outbox: Outbox | None = None,
     ) -> None:
         self.layer = layer
         self.observe = observe
         self.on_change = on_change
+        self.outbox = outbox
         self._wanted: dict[str, DeviceWish] = {}
         self._runners: dict[str, Runner] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -84,13 +87,27 @@ class Supervisor:
         """Send through a device's gate; return why it was refused, or nothing.
 
         Raises ConfigError for a name that is not there, LinkLost for a device that is down, LocalProtocolError for an
-        event that cannot be sent.
+        event that cannot be sent. A durable event is kept, whether the device is up or not.
         """
+        if event.get("durable") and self.outbox is not None:
+            await self.outbox.put(name, event)
+            return ""
         if name not in self._boards:
             raise ConfigError(f"there is no device {name!r}; there are {', '.join(self._boards) or 'none'}")
         if name not in self._runners:
             raise LinkLost(f"{name} does not run: {self._boards[name].text}")
         return await self._runners[name].transmit(event)
+
+    def check_durable(self, name: str, event: Mapping[str, Any]) -> None:
+        """Raise OutboxRefused for what this device could never send: `edge.outbox.Outbox.guard`."""
+        wish = self._wanted.get(name)
+        if wish is None:
+            raise OutboxRefused(f"there is no device {name!r}; there are {', '.join(self._wanted) or 'none'}")
+        if (kind := registry.kinds().get(wish.kind)) and event.get("type") != f"{kind.scope_type}.send":
+            raise OutboxRefused(f"{name} takes {kind.scope_type}.send; got {event.get('type')!r}")
+        runner = self._runners.get(name)
+        if runner is not None and (refusal := runner.standing_refusal(dict(event))):
+            raise OutboxRefused(f"not transmitted: {refusal}")
 
     async def stop(self) -> None:
         """Stop every device, within `STOP_TIMEOUT` seconds."""
@@ -136,7 +153,9 @@ class Supervisor:
             board.go_on_from(old)
         self._boards[name] = board
         if isinstance(plan, DevicePlan):
-            runner = self._runners[name] = Runner(plan, board, layer=self.layer, observe=self.observe)
+            runner = self._runners[name] = Runner(
+                plan, board, layer=self.layer, observe=self.observe, outbox=self.outbox
+            )
             task = self._tasks[name] = asyncio.create_task(runner.run(), name=f"edge-device-{name}")
             task.add_done_callback(lambda done: self._look_after(done, board))
         else:

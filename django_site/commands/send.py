@@ -29,6 +29,14 @@ def main(arguments: list[str]) -> int:
     made.add_argument("--info", help="the information field, as it is")
     made.add_argument("--status", help="an APRS status text")
     made.add_argument("--packet", metavar="JSON", help="any APRS packet, by its fields (edge/spec/aprs.py)")
+    made.add_argument(
+        "--durable",
+        action="store_true",
+        help="by the outbox: kept on disk until it was sent, even if the device is down",
+    )
+    made.add_argument(
+        "--expires", type=float, metavar="SECONDS", help="of what is durable: how long it is worth sending"
+    )
     made.add_argument("--json", action="store_true", help="the answer as JSON")
     options = made.parse_intermixed_args(arguments)  # the text may come last, behind the options
     answer = ask_box(options, "GET", "/status")
@@ -40,6 +48,10 @@ def main(arguments: list[str]) -> int:
     event = event_of(options, kinds[options.device])
     if isinstance(event, str):
         return complain(event, USAGE)
+    if options.durable:
+        event = {**event, "durable": True, **({} if options.expires is None else {"expires": options.expires})}
+    elif options.expires is not None:
+        return complain("--expires is for --durable", USAGE)
     sent = ask_box(options, "POST", "/send", {"device": options.device, "event": event})
     return NOT_RUNNING if sent is None else _report(options, *sent)
 
@@ -96,5 +108,5 @@ def _report(options: argparse.Namespace, status: int, content: dict[str, Any]) -
     if refused := content.get("refused"):
         return REFUSED if options.json else complain(f"not transmitted: {refused}", REFUSED)
     if not options.json:
-        say(f"sent by {options.device}")
+        say(f"kept for {options.device}" if options.durable else f"sent by {options.device}")
     return OK if status == 200 else FAILED  # noqa: PLR2004  (HTTP's own number)

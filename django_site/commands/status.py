@@ -47,6 +47,8 @@ def _device_lines(device: dict[str, Any], now: float) -> list[str]:
         f"{device['name']}  {device['state']} for {span(now - device['since'])}{text}",
         f"    {device['kind']} at {device['link']}; {counts}",
     ]
+    if any(device.get("outbox", {}).values()):
+        found.append(f"    outbox: {', '.join(f'{count} {what}' for what, count in device['outbox'].items())}")
     if device["refusal"]:
         found.append(f"    last refused: {device['refusal']}")
     for route in device["routes"]:

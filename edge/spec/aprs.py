@@ -91,6 +91,12 @@ network, by its fields or by ``raw``::
      "packet": {"format": "message", "addressee": "QQ2ABC", "text": "hello", "id": "1"}}
 
 It passes the transmit gate as every transmission does.
+
+**Durable.** ``aprs.send`` with ``durable`` goes into the outbox (`edge.outbox`): it returns once the packet is on disk,
+whether the TNC is there or not, and raises `edge.outbox.OutboxRefused` where it is not kept. A message is sent until
+the peer has acknowledged or refused it, or five tries went without an answer, or ``expires`` is over; one at a time to
+each peer. It needs no ``id``: it is given one that stays the same after a restart, and is cut where it is long. Any
+other packet is done once the TNC has it.
 """
 
 from typing import Any, Literal, NotRequired, TypedDict
@@ -163,6 +169,8 @@ class Send(TypedDict):
     packet: NotRequired[dict[str, Any]]
     id: NotRequired[str]  # 1 to 64 characters; where the scope confirms, ``aprs.sent`` brings it back
     origin: NotRequired[str]  # the device this came from, if it was forwarded; the gate refuses a loop
+    durable: NotRequired[bool]  # by the outbox; default False
+    expires: NotRequired[float]  # of what is durable: seconds; default one day
 
 
 class Close(TypedDict):

@@ -31,6 +31,12 @@ waits for another. A session has 1,000 topic filters at most.
 handed to the connection (QoS 0), and raises `edge.errors.LinkLost` if the connection went first,
 `edge.errors.LocalProtocolError` for what the specification or the broker does not allow.
 
+**Durable.** ``mqtt.send`` with ``durable`` goes into the outbox (`edge.outbox`): it returns once the message is on
+disk, whether the broker is there or not, and raises `edge.outbox.OutboxRefused` where it is not kept. The message is
+sent with QoS 1 at least, in order with the others of its topic, at least once, until the broker has confirmed it or
+``expires`` is over. In MQTT 5 its user property ``edge-id`` is the same each time that it is sent, and no other
+message's.
+
 **Subscribing.** Several may hold one filter: the highest QoS that a holder asks for counts, sinks when that holder
 leaves, and ``retain_as_published`` counts if one asks for it, ``no_local`` if all do. Retained messages come to the
 holder that subscribed (the event has its ``holder``, which no route's app sees); under 3.1.1 to everybody on the
@@ -81,6 +87,8 @@ class Send(TypedDict):
     retain: NotRequired[bool]  # default False
     properties: NotRequired[dict[str, Any]]  # as in ``mqtt.receive``
     origin: NotRequired[str]  # the device this came from, if it was forwarded; never sent back to it
+    durable: NotRequired[bool]  # by the outbox; default False
+    expires: NotRequired[float]  # of what is durable: seconds; default message_expiry_interval, or else 7 days
 
 
 class Subscribe(TypedDict):

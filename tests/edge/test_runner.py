@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from edge import registry, runner
+from edge import device_channel, registry
 from edge.errors import ConfigError, LinkLost, LocalProtocolError, RemoteProtocolError
 from edge.fanout import Leg
 from edge.gate import Licence
@@ -331,7 +331,7 @@ class ForeignLayer:
 
 @pytest.mark.parametrize("make", [InMemoryChannelLayer, ForeignLayer])
 async def test_anybody_may_send_on_the_channel_of_a_device(make, monkeypatch, caplog):
-    monkeypatch.setattr(runner, "LAYER_RETRY", 0.01)
+    monkeypatch.setattr(device_channel, "LAYER_RETRY", 0.01)
     layer = make()
     async with Bench(layer=layer) as bench:
         await bench.link()
