@@ -3,6 +3,13 @@
 While the link is up it is one more leg of the device. While it is down, what is durable goes straight into the outbox,
 and of the rest `HELD` messages wait for at most `EXPIRY` seconds, as they would in the layer. Beyond, the channel is
 full, until the first of them is over, and its sender is told (`edge.exceptions.ChannelFull`).
+
+Who adds ``reply`` to an event, ``{"channel": …, "id": …}``, is told on that channel what became of it::
+
+    {"type": "transmit.result", "id": …, "device": "vhf", "outcome": "sent", "reason": ""}
+
+``outcome`` is "sent", "kept" (in the outbox, which sends it when it can), "refused" (by the gate), "invalid" (it cannot
+be sent) or "lost" (the link was down for too long, or went meanwhile); ``reason`` says why in plain words.
 """
 
 import asyncio
@@ -10,10 +17,10 @@ import functools
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from edge.asgi import Event, Receive, Scope, Send
-from edge.errors import LocalProtocolError, Refused
+from edge.errors import LinkLost, LocalProtocolError
 from edge.layers.base import AttachableLayer, ChannelLayer
 from edge.mailbox import Lane, Mailbox
 
@@ -22,6 +29,7 @@ logger = logging.getLogger("edge.runner")
 LAYER_RETRY = 5.0  # seconds before a channel layer that failed is asked again
 HELD = 100  # messages that wait for the link, the channel layer's own capacity
 EXPIRY = 60.0  # seconds that they wait, the channel layer's own expiry
+TOO_LONG = f"the device was down for more than {EXPIRY:g} s"
 
 
 class DeviceChannel:
@@ -32,18 +40,20 @@ class DeviceChannel:
         device: str,
         layer: ChannelLayer | None,
         *,
-        keep: Callable[[Event], Awaitable[object]],
+        keep: Callable[[Event], Awaitable[str]],
+        transmit: Callable[[Event], Awaitable[str]],
         call: Callable[[Event], Awaitable[None]],
     ) -> None:
         self.device = device
         self.layer = layer
-        self.keep = keep  # puts a durable event into the outbox; raises LocalProtocolError
+        self.keep = keep  # puts a durable event into the outbox; returns why it was refused; raises LocalProtocolError
+        self.transmit = transmit  # sends by the gate; returns why it was refused; raises it too, and LinkLost
         self.call = call  # hands a request for a connection to the route that it is for
         self._held: deque[tuple[float, Event]] = deque()
         self._holding: asyncio.Task[None] | None = None
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send what others put on the channel, until the link is gone: an ASGI app."""
+    async def serve(self, scope: Scope, receive: Receive, _send: Send) -> None:
+        """Send what others put on the channel, until the link is gone: an ASGI app, but for what it sends by."""
         mailbox = Mailbox.behind(receive)
         if mailbox is None or self.layer is None:
             return
@@ -53,8 +63,10 @@ class DeviceChannel:
             while self._held:
                 when, event = self._held.popleft()
                 if time.monotonic() - when < EXPIRY:
-                    await self._send(scope["type"], send, event)
-            await self._send_what_comes(mailbox, scope["type"], send)
+                    await self._send(scope["type"], event)
+                else:
+                    await self._answer(event, "lost", TOO_LONG)
+            await self._send_what_comes(mailbox, scope["type"])
         finally:
             let_go()
 
@@ -91,37 +103,66 @@ class DeviceChannel:
                 if len(self._held) >= HELD:
                     await asyncio.sleep(self._held[0][0] + EXPIRY - time.monotonic())
                 while self._held and time.monotonic() - self._held[0][0] >= EXPIRY:
-                    self._held.popleft()
+                    await self._answer(self._held.popleft()[1], "lost", TOO_LONG)
         finally:
             let_go()
             self._held.extend((time.monotonic(), event) for event in mailbox.take_all())
 
     async def _keep(self, event: Event) -> None:
+        reply = event.pop("reply", None)
         try:
-            await self.keep(event)
+            refusal = await self.keep(event)
         except LocalProtocolError as error:
             logger.warning("%s: an event on the channel is not kept: %s", self.device, error)
+            await self._answer({"reply": reply}, "invalid", str(error))
+        else:
+            await self._answer({"reply": reply}, "refused" if refusal else "kept", refusal)
 
-    async def _send_what_comes(self, mailbox: Mailbox, scope_type: str, send: Send) -> None:
+    async def _send_what_comes(self, mailbox: Mailbox, scope_type: str) -> None:
         while True:
             lane, event = await mailbox.next()
             if lane is Lane.LAYER:
-                await self._send(scope_type, send, event)
+                await self._send(scope_type, event)
             elif event["type"].endswith(".disconnect"):
                 return
 
-    async def _send(self, scope_type: str, send: Send, event: Event) -> None:
+    async def _send(self, scope_type: str, event: Event) -> None:
         """Send; what another's event has wrong is told to the log, and does not end the channel."""
         if event.get("type") == "ax25.call" == f"{scope_type}.call":
             await self.call(event)
-            return
-        if event.get("type") != f"{scope_type}.send":
-            logger.warning("%s: the channel takes %s.send; got %r", self.device, scope_type, event.get("type"))
-            return
+        elif event.get("type") != f"{scope_type}.send":
+            problem = f"the channel takes {scope_type}.send; got {event.get('type')!r}"
+            logger.warning("%s: %s", self.device, problem)
+            await self._answer(event, "invalid", problem)
+        elif event.get("durable"):
+            await self._keep(event)
+        else:
+            await self._transmit(event)
+
+    async def _transmit(self, event: Event) -> None:
+        asked = {"reply": event.pop("reply", None)}
         try:
-            await send(event)
-        except (LocalProtocolError, Refused) as error:
+            refusal = await self.transmit(event)
+        except LocalProtocolError as error:
             logger.warning("%s: an event on the channel cannot be sent: %s", self.device, error)
+            await self._answer(asked, "invalid", str(error))
+        except LinkLost as error:
+            await self._answer(asked, "lost", str(error))
+            raise
+        else:
+            await self._answer(asked, "refused" if refusal else "sent", refusal)
+
+    async def _answer(self, event: Event, outcome: str, reason: str) -> None:
+        """Tell who asked for it what became of an event; one that cannot be told goes without."""
+        reply = event.get("reply")
+        if not isinstance(reply, Mapping) or self.layer is None:
+            return
+        id_ = reply.get("id", "")
+        result = {"type": "transmit.result", "id": id_, "device": self.device, "outcome": outcome, "reason": reason}
+        try:
+            await self.layer.send(str(reply.get("channel", "")), result)
+        except Exception as error:  # noqa: BLE001  (whatever another's layer raises, or a channel that is none)
+            logger.warning("%s: nobody could be told that it was %s: %s", self.device, outcome, error)
 
 
 async def _pump(layer: ChannelLayer, channel: str, mailbox: Mailbox) -> None:

@@ -49,6 +49,8 @@ def parse_route_options(consumer: object, scope_type: str, values: Mapping[str, 
     parsed = tuple(_parse_own(type_, values) for type_ in types)
     if _is_adapted(consumer, scope_type):
         CARRIERS[scope_type].check(parsed[-1], match)
+    elif (check := getattr(consumer, "check_options", None)) is not None:  # what no single option shows
+        check(parsed[0], scope_type)
     for options in parsed:
         if isinstance(options, TopicOptions):
             check_topic_options(options, TopicFilter.parse(match))
