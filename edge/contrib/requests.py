@@ -35,7 +35,7 @@ _MAKERS = {"text": "_line"}  # whose name is taken
 _SCOPES = {"ui": "ax25", "text": "serial", "bytes": "serial"}  # of what is not for aprs
 
 
-class Refused(ValueError):  # noqa: N818  (what happened to it; no error of ours)
+class Denied(ValueError):  # noqa: N818  (what happened to it; no error of ours)
     """It is not transmitted; the words say why."""
 
 
@@ -117,10 +117,10 @@ class Request:
 
     @classmethod
     def read(cls, event: Mapping[str, Any]) -> "Request":
-        """Read an event of any feed. Refused where it is too large or too deep; never another error."""
+        """Read an event of any feed. Denied where it is too large or too deep; never another error."""
         data = bytes(next(event[name] for name in ("payload", "bytes", "info") if name in event))
         if len(data) > MAX_PAYLOAD:
-            raise Refused(f"expected at most {MAX_PAYLOAD:,} bytes; got {len(data):,}")
+            raise Denied(f"expected at most {MAX_PAYLOAD:,} bytes; got {len(data):,}")
         body = _object(data)
         said = text_of(data)
         # What the topic says goes before what the payload says: a broker's access list knows topics only.
@@ -138,7 +138,7 @@ def _object(data: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     if _depth_exceeds(found, MAX_DEPTH):
-        raise Refused(f"expected JSON of at most {MAX_DEPTH} levels")
+        raise Denied(f"expected JSON of at most {MAX_DEPTH} levels")
     return found if isinstance(found, dict) else None
 
 
@@ -171,16 +171,16 @@ class Maker:
         self._sent = deque(maxlen=self.options.per_minute)
 
     def make(self, request: Request) -> dict[str, Any]:
-        """Return the event to send. Refused where this route may not, or it says too little."""
+        """Return the event to send. Denied where this route may not, or it says too little."""
         event = getattr(self, _MAKERS.get(self.options.send, f"_{self.options.send}"))(request)
         return {"type": f"{_SCOPES.get(self.options.send, 'aprs')}.send", **event}
 
     def count(self, now: float, waiting: int) -> None:
-        """Count one that is sent now (monotonic seconds). Refused where too many came in a minute, or still wait."""
+        """Count one that is sent now (monotonic seconds). Denied where too many came in a minute, or still wait."""
         if waiting >= MAX_WAITING:
-            raise Refused(f"{waiting} wait for their result already, the limit")
+            raise Denied(f"{waiting} wait for their result already, the limit")
         if len(self._sent) == self._sent.maxlen and self._sent[0] > now - MINUTE:
-            raise Refused(f"{len(self._sent)} in the last minute; the limit of this route is {self.options.per_minute}")
+            raise Denied(f"{len(self._sent)} in the last minute; the limit of this route is {self.options.per_minute}")
         self._sent.append(now)
 
     def _message(self, request: Request) -> dict[str, Any]:
@@ -196,7 +196,7 @@ class Maker:
     def _packet(self, request: Request) -> dict[str, Any]:
         format_ = str((request.body or {}).get("format", "")).lower()
         if format_ not in self._formats or format_ == "third-party":
-            raise Refused(f"this route may transmit {', '.join(sorted(self._formats))}; got format {format_[:40]!r}")
+            raise Denied(f"this route may transmit {', '.join(sorted(self._formats))}; got format {format_[:40]!r}")
         return self._of_json(request, {"format": format_})
 
     def _info(self, request: Request) -> dict[str, Any]:
@@ -213,7 +213,7 @@ class Maker:
 
     def _of_json(self, request: Request, more: dict[str, Any]) -> dict[str, Any]:
         if request.body is None:
-            raise Refused("expected a JSON object with the fields of a packet")
+            raise Denied("expected a JSON object with the fields of a packet")
         self._within(request.data)
         packet = {**request.body, **more}
         if "addressee" in packet:
@@ -226,25 +226,25 @@ class Maker:
     def _permitted(self, addressee: str) -> str:
         name = addressee.strip().upper()
         if not name:
-            raise Refused(f"expected an addressee by {self.options.addressee}; got none")
+            raise Denied(f"expected an addressee by {self.options.addressee}; got none")
         if not self._addressees.fullmatch(name):
-            raise Refused(f"this route may send to {self.options.addressees}; got {name[:40]!r}")
+            raise Denied(f"this route may send to {self.options.addressees}; got {name[:40]!r}")
         return name
 
     def _said(self, request: Request) -> str:
         text = self._text.render(request.values)
         if not text.strip():
-            raise Refused(f"expected a text by {self.options.text}; got none")
+            raise Denied(f"expected a text by {self.options.text}; got none")
         if not text.isprintable():
-            raise Refused("expected a text of one line that can be printed; got control characters")
+            raise Denied("expected a text of one line that can be printed; got control characters")
         self._within(text.encode())
         return text
 
     def _within(self, data: bytes) -> bytes:
         if not data:
-            raise Refused("there is nothing in it to be sent")
+            raise Denied("there is nothing in it to be sent")
         if len(data) > self.options.largest:
-            raise Refused(f"expected at most {self.options.largest} bytes; got {len(data)}")
+            raise Denied(f"expected at most {self.options.largest} bytes; got {len(data)}")
         return data
 
 

@@ -27,7 +27,7 @@ from edge.asgi import Event
 from edge.consumers.base import AsyncConsumer
 from edge.contrib import origins, requests
 from edge.contrib.outlet import Outlet
-from edge.contrib.requests import Maker, Refused, Request, TransmitOptions
+from edge.contrib.requests import Denied, Maker, Request, TransmitOptions
 from edge.contrib.templates import Template
 from edge.errors import ConfigError
 from edge.messaging import MAX_ID, RETRY_GAPS
@@ -89,7 +89,7 @@ class Transmit(AsyncConsumer):
             event = self.maker.make(request)
             to = str(event.get("packet", {}).get("addressee", event.get("destination", "")))
             self.maker.count(time.monotonic(), waiting=len(self.pending))
-        except Refused as error:
+        except Denied as error:
             logger.info("%s: not sent to %s: %s", self.scope["device"], self.options.to, error)
             await self._tell(reply, "refused", str(error), to)
             return
@@ -181,7 +181,7 @@ class Transmit(AsyncConsumer):
         await self._forget(id_)
 
     def _reply_to(self, event: Event) -> tuple[str, bytes | None] | None:
-        """Find where the result goes; Refused where it would come back to this route."""
+        """Find where the result goes; Denied where it would come back to this route."""
         properties = event.get("properties", {})
         topic = properties.get("response_topic", "") if self.options.respond else ""
         if not topic and self.result_topic is not None:
@@ -190,9 +190,9 @@ class Transmit(AsyncConsumer):
         if not topic:
             return None
         if topic_problem(topic) or topic.startswith("$"):
-            raise Refused("the response topic is none that can be published to")
+            raise Denied("the response topic is none that can be published to")
         if any(filter_.match(topic) is not None for filter_ in self.filters):
-            raise Refused(f"the result would go to {topic[:80]}, which this route takes for requests")
+            raise Denied(f"the result would go to {topic[:80]}, which this route takes for requests")
         return topic, properties.get("correlation_data")
 
     async def _tell(

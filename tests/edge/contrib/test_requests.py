@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.contrib.requests import MAX_PAYLOAD, MAX_WAITING, Maker, Refused, Request, TransmitOptions, check_options
+from edge.contrib.requests import MAX_PAYLOAD, MAX_WAITING, Denied, Maker, Request, TransmitOptions, check_options
 from edge.errors import ConfigError
 
 
@@ -98,7 +98,7 @@ def test_what_is_beyond_the_rights_of_the_route_is_refused_in_words(options, pay
     if words is None:
         made(payload, **options)
         return
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Denied) as refused:
         made(payload, **options)
     assert words in str(refused.value)
 
@@ -114,10 +114,10 @@ def test_a_minute_has_room_for_so_many_and_no_more_wait_than_the_bound():
     maker = Maker(TransmitOptions(per_minute=2))
     maker.count(0.0, waiting=0)
     maker.count(1.0, waiting=1)
-    with pytest.raises(Refused, match="2 in the last minute; the limit of this route is 2"):
+    with pytest.raises(Denied, match="2 in the last minute; the limit of this route is 2"):
         maker.count(59.0, waiting=2)
     maker.count(60.5, waiting=2)
-    with pytest.raises(Refused, match="100 wait"):
+    with pytest.raises(Denied, match="100 wait"):
         maker.count(200.0, waiting=MAX_WAITING)
 
 
@@ -131,7 +131,7 @@ def test_any_bytes_are_a_request_or_refused(data):
     for send in ("message", "status", "position", "packet", "info", "ui", "text", "bytes"):
         try:
             made(data, send=send)
-        except Refused:
+        except Denied:
             continue
 
 
@@ -148,5 +148,5 @@ def test_any_json_is_a_request_or_refused(body):
     for send in ("message", "position", "packet"):
         try:
             made(body, send=send, text="{to}{text}{x.y}")
-        except Refused:
+        except Denied:
             continue
