@@ -61,9 +61,7 @@ class Runner:
         self.observe = observe
         self.outbox = outbox
         self.gate = Gate(plan.licence)
-        self.channel = DeviceChannel(
-            plan.device.name, layer, keep=self.keep, transmit=self.transmit, call=self._call
-        )
+        self.channel = DeviceChannel(plan.device.name, layer, keep=self.keep, transmit=self.transmit, call=self._call)
         self.delivery: Delivery | None = None
         if outbox is not None and f"{plan.kind.scope_type}.send" in LIFETIMES:
             self.delivery = Delivery(plan.device.name, plan.licence.callsign, outbox)
