@@ -45,7 +45,7 @@ class Client:
         self.sock.sendall(bytes((0x81, 0x80 | len(text))) + MASK + text)
 
     def texts(self) -> list[bytes]:
-        """Read once; return the texts that are whole, without pings."""
+        """Read once; return the texts that are whole; answer pings, which MASK leaves as they are."""
         data = self.rest + self.sock.recv(READ)
         found = []
         at, end = 0, len(data)
@@ -59,6 +59,8 @@ class Client:
                 break
             if data[at] == 0x81:
                 found.append(data[at + head : at + head + size])
+            elif data[at] == 0x89:  # else the server gives a client up that waits for its turn
+                self.sock.sendall(bytes((0x8A, 0x80 | size)) + MASK + data[at + head : at + head + size])
             at += head + size
         self.rest = data[at:]
         return found

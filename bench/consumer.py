@@ -10,6 +10,8 @@ in-memory layer configured, and close old database connections around sync handl
 **Not said.** No handler touches the ORM: what does, pays for its thread on both sides. Nobody signs in.
 """
 
+from contextlib import ExitStack
+
 from bench.measure import Child, Effort, Series, Table, cpu_seconds, number, times
 
 NAMES = {
@@ -24,6 +26,7 @@ LAYERS = {"none": "no layer", "idle": "layer not used", "group": "through a grou
 CASES = [(name, layer) for layer in LAYERS for name in NAMES if layer == "none" or name != "raw"]
 CASES = [(name, layer) for name, layer in CASES if layer != "group" or name.endswith("async")]
 CONNECTIONS = (1, 50)
+TURNS = 4  # of each server in a round
 
 
 def run(effort: Effort) -> list[Table]:
@@ -54,12 +57,13 @@ def _alone(effort: Effort) -> Table:
 
 def _served(effort: Effort) -> Table:
     series = Series()
-    for _ in range(effort.rounds):
-        for name in NAMES:
-            with Child("servers", "echo", name) as server:
-                url = server.hear()["url"]
-                for count in CONNECTIONS:
-                    series.add(f"{name} {count}", **_echo(server, url, count, effort))
+    for count in CONNECTIONS:
+        with ExitStack() as stack:
+            lines = {name: _Line(stack, name, count) for name in NAMES}
+            # All are up at once and take turns: what else the machine does meets each of them alike.
+            for _ in range(effort.rounds * TURNS):
+                for name, line in lines.items():
+                    series.add(f"{name} {count}", **line.echo(effort))
     rows = []
     for name, label in NAMES.items():
         cells = []
@@ -82,14 +86,21 @@ def _served(effort: Effort) -> Table:
     return Table(title="consumer: WebSocket echo", columns=columns, rows=tuple(rows))
 
 
-def _echo(server: Child, url: str, count: int, effort: Effort) -> dict[str, float]:
-    echoes = effort.of(12_000, 4_000) if count > 1 else effort.of(4_000, 1_500)
-    with Child("clients", url, count) as clients:
-        clients.hear()
-        clients.ask(echo=count * 4, size=40)
-        clients.hear()
-        clients.ask(echo=echoes, size=40)
-        began = cpu_seconds(server.pid)
-        found = clients.hear(90)
-        spent = cpu_seconds(server.pid) - began
-    return {"rate": found["came"] / spent, "p50": found["p50"]}
+class _Line:
+    """One server and the clients of one count, held open from turn to turn."""
+
+    def __init__(self, stack: ExitStack, name: str, count: int) -> None:
+        self._server = stack.enter_context(Child("servers", "echo", name))
+        self._clients = stack.enter_context(Child("clients", self._server.hear()["url"], count))
+        self._clients.hear()
+        self._clients.ask(echo=count * 4, size=40)
+        self._clients.hear()
+        self._count = count
+
+    def echo(self, effort: Effort) -> dict[str, float]:
+        echoes = effort.of(4_000, 2_000) if self._count > 1 else effort.of(1_500, 750)
+        self._clients.ask(echo=echoes, size=40)
+        began = cpu_seconds(self._server.pid)
+        found = self._clients.hear(90)
+        spent = cpu_seconds(self._server.pid) - began
+        return {"rate": found["came"] / spent, "p50": found["p50"]}
