@@ -18,6 +18,7 @@ from edge.asgi import Event, Receive, Scope, Send
 from edge.backoff import Backoff
 from edge.delivery import Delivery, Way
 from edge.device_channel import DeviceChannel
+from edge.drops import RefusalLog
 from edge.errors import ConfigError, LinkLost, LocalProtocolError, Refused, RemoteProtocolError
 from edge.fanout import FanOut, Leg
 from edge.gate import Gate, Licence, is_connected_mode
@@ -67,6 +68,7 @@ class Runner:
             self.delivery = Delivery(plan.device.name, plan.licence.callsign, outbox)
             board.outbox = outbox.of(plan.device.name).counts
         self.fanout = FanOut(self._all_legs(plan.legs))
+        self._refusals = RefusalLog(logger, plan.device.name)
         self._server: Server | None = None
         self._send: Send | None = None
         self._up_since: float | None = None
@@ -230,10 +232,9 @@ class Runner:
         return ""
 
     def _refuse(self, event: Event, refusal: str) -> None:
-        name = self.plan.device.name
         self.board.refuse(refusal)
-        self.observe(name, "refused", event, refusal)
-        logger.info("%s: not transmitted: %s", name, refusal)
+        self.observe(self.plan.device.name, "refused", event, refusal)
+        self._refusals.count(refusal)
 
     def _loop_problem(self, event: Event) -> str:
         name = self.plan.device.name

@@ -2,7 +2,7 @@
 
 import logging
 
-from edge.drops import DropLog
+from edge.drops import DropLog, RefusalLog
 
 
 def test_the_first_drop_is_logged_at_once_and_the_others_together(caplog):
@@ -19,3 +19,18 @@ def test_the_first_drop_is_logged_at_once_and_the_others_together(caplog):
     assert "the layer dropped 1 messages, the last for room" in first
     assert "dropped 2001 messages, the last for hall" in second
     assert drops.total == 2002
+
+
+def test_a_program_that_sends_on_does_not_fill_the_log_with_refusals(caplog):
+    now = 100.0
+    refusals = RefusalLog(logging.getLogger("edge.runner"), "vhf", interval=60, clock=lambda: now)
+    with caplog.at_level(logging.INFO, "edge.runner"):
+        refusals.count("transmitting is off")
+        for _ in range(600):
+            refusals.count("20 frames in the last minute")
+        now += 60
+        refusals.count("21 frames in the last minute")
+    assert caplog.messages == [
+        "vhf: not transmitted: transmitting is off",
+        "vhf: not transmitted: 21 frames in the last minute (and 600 others since; said at most every 60 s)",
+    ]

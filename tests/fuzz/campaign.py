@@ -10,7 +10,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["transports", "edge.topics", "tests.fuzz.targets"]):
+with atheris.instrument_imports(include=["transports", "edge.topics", "edge.connected", "tests.fuzz.targets"]):
     from tests.fuzz.targets import TARGETS, planted, seeds
 
 

@@ -5,21 +5,27 @@ its one declared error or gives a value, and what it gives can be written again.
 fuzzer says which input took too long. Who calls these: `campaign`, guided by coverage, and `test_fuzz`.
 """
 
+import contextlib
 import json
 import math
 import re
 import sys
+from collections import deque
 from pathlib import Path
 
-from edge.errors import ConfigError
+from edge.connected.link import MAX_WAITING, Link
+from edge.connected.values import MODULO, Closed, Frame, Opened, Parameters, Received, State, Transmit
+from edge.errors import ConfigError, LocalProtocolError
 from edge.topics import TopicFilter, fill, template_problem
+from transports import profiles
 from transports.aprs import AprsSession
 from transports.ax25 import Ax25Session
 from transports.codecs import agwpe, aprs, ax25, kiss, lines, tnc2
 from transports.codecs.delimited import Splitter
 from transports.serial import SerialSession
 
-VECTORS = Path(__file__).parents[1] / "vectors"
+ROOT = Path(__file__).parents[2]
+VECTORS = ROOT / "tests" / "vectors"
 FOUND = VECTORS / "fuzz"  # a folder a target: inputs that once broke it
 SMALL = 24  # bytes; a bound that a short input reaches
 ROOM = 512  # bytes that Python's own bytearray may have to spare, and the rest of a decoder's state
@@ -36,13 +42,13 @@ def held(*decoders):
         seen.add(id(value))
         if isinstance(value, bytes | bytearray | str):
             found += sys.getsizeof(value)
-        elif isinstance(value, list | tuple | set):
+        elif isinstance(value, list | tuple | set | deque):
             found += sys.getsizeof(value)
             waiting += value
         elif isinstance(value, dict):
             found += sys.getsizeof(value)
             waiting += value.values()
-        elif type(value).__module__.startswith("transports."):
+        elif type(value).__module__.startswith(("transports.", "edge.connected")):
             waiting += getattr(value, "__dict__", {}).values()
             waiting += [getattr(value, name) for name in getattr(type(value), "__slots__", ()) if hasattr(value, name)]
     return found
@@ -236,6 +242,90 @@ def fuzz_topics(data):
         assert not {*"+#\0"} & {*filled}
 
 
+def fuzz_link(data):
+    """A peer that says anything at any time, and a consumer that does as it likes: two bytes a step."""
+    link, now, opened = Link(Parameters(retries=2)), 0.0, False
+
+    def told(actions):
+        nonlocal opened
+        for action in actions:
+            match action:
+                case Transmit(frame):
+                    assert 0 <= frame.nr < MODULO > frame.ns >= 0
+                    assert len(frame.info) <= link.parameters.piece
+                case Received():
+                    assert opened, "bytes belong to a connection"
+                case Opened():
+                    assert not opened, "one at a time"
+                    opened = True
+                case Closed(reason):
+                    assert reason
+                    opened = False
+
+    for step, value in zip(data[::2], data[1::2], strict=False):
+        told(_link_step(link, step, value, now))
+        assert 0 <= link.waiting <= MAX_WAITING
+        assert held(link) <= 2 * MAX_WAITING + ROOM
+        now += (value & 0x0F) / 4
+        if (due := link.due()) is not None and due <= now:
+            told(link.tick(now))
+    told(link.hang_up(now))
+    for _ in range(_MOST_TICKS):  # nobody answers any more: it comes to its end by itself
+        if (due := link.due()) is None:
+            break
+        told(link.tick(due))
+    assert (link.state, link.due(), opened) == (State.DISCONNECTED, None, False)
+
+
+_MOST_TICKS = 200
+_UNNUMBERED = ("SABM", "SABME", "XID", "DISC", "UA", "DM", "FRMR", "TEST", "unknown")
+_NUMBERED = ("I", "RR", "RNR", "REJ")
+
+
+def _link_step(link, step, value, now):
+    command, poll = bool(step & 0x80), bool(step & 0x40)
+    numbers = {"nr": value & 7, "ns": value >> 3 & 7}
+    match step & 0x0F:
+        case 0 if link.state is State.DISCONNECTED:
+            return link.call(now)
+        case 0 | 1:
+            with contextlib.suppress(LocalProtocolError):
+                return link.send(bytes([value]) * (1 + value), now)
+            return []
+        case 2:
+            return link.set_busy(now, busy=bool(value & 1))
+        case 3 if value > 0xF0:
+            return link.hang_up(now, at_once=bool(value & 1))
+        case 4:
+            return link.refused(Frame(name=_NUMBERED[value & 3], command=command, **numbers), "the gate", now)
+        case number if number < 7:  # the rarer half
+            name = _UNNUMBERED[value % len(_UNNUMBERED)]
+            return link.receive(Frame(name=name, command=command, poll=poll, info=bytes([value]), control=value), now)
+        case number:
+            name = _NUMBERED[number & 3]
+            info = bytes([value]) if name == "I" else b""
+            pid = max(value, 0xF0)
+            return link.receive(Frame(name=name, command=command, poll=poll, info=info, pid=pid, **numbers), now)
+
+
+def fuzz_profile(data):
+    """A profile that a person has written, with any slip of the pen: a value, or words that say what is wrong."""
+    try:
+        profile = profiles.parse(data.decode("utf-8", "replace"), name="mine", path="mine/profile.toml")
+    except ConfigError as error:
+        assert str(error).startswith("mine/profile.toml: ")
+        assert len(str(error)) < _MOST_WORDS
+        return
+    assert profile.label
+    assert profile.line.baud >= _SLOWEST
+    for recipe in (profile.enter, profile.leave):
+        assert recipe is None or all(len(step.send) <= len(data) for step in recipe.steps)
+
+
+_MOST_WORDS = 20_000
+_SLOWEST = 300
+
+
 def planted(data):
     """A fault behind two comparisons, by which a campaign is tried itself."""
     assert not (data[:1] == b"\xc0" and data[1:2] == b"\xdb"), "planted"
@@ -274,7 +364,30 @@ def _aprs():
     return [*heard, *(b"APZEDG\n" + vector["info"].encode() for vector in _vectors("aprs"))]
 
 
+def _profiles():
+    """One of ours whole, and its facts in pieces that a short input holds."""
+    smallest = 'label="x"\nhelp="x"\n[line]\nsource="here"\n{}\n[kiss]\nsource="here"\n{}\n[reports]\nsource="here"\n{}'
+    step = '[enter]\nsource="here"\nsteps=[{send="K\\r",pace=0.1,expect="cmd:",within=2,otherwise="done"}]'
+    pieces = [
+        ("baud=300\nbauds=[300]\nsettle=1.5\nframe_gap=0.1", "", "version=true"),
+        ("", 'ports=2\nescape_c=true\nchecksums=["smack"]\nackmode=true', "battery=true"),
+        ("", "parameters={txdelay={minimum=0,maximum=9,default=3}}", ""),
+        ("", "", '[[signs]]\nvendor=1\nproduct=2\nby_id="*x*"\nsure=false\nsource="here"'),
+        ("", "", '[[hardware]]\nname="x"\nbytes="06"\nsource="here"'),
+        ("", "", step),
+        ("", "", step + "\n" + step.replace("enter", "leave", 1)),
+    ]
+    shipped = (ROOT / "firmware_configs" / "tnc" / "kantronics" / "profile.toml").read_bytes()
+    return [shipped, *(smallest.format(*piece).encode() for piece in pieces)]
+
+
 _SEEDS = {
+    # Called, spoken to, answered, disturbed and left; and a call of ours that is refused, then taken.
+    "link": lambda: [
+        bytes.fromhex("c500 0741 0749 0120 8808 2001 0b09 c503"),
+        bytes.fromhex("0000 0505 0000 0504 0141"),
+    ],
+    "profile": _profiles,
     "delimited": lambda: [b"\nabc\ndef\n\n" + b"x" * 2 * SMALL + b"\nend"],
     "lines": lambda: [b"one\rtwo\r\nthree\n\n" + b"x" * 2 * SMALL + b"\nend"],
     "kiss": _kiss,
