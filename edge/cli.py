@@ -33,6 +33,7 @@ COMMANDS = {
     "tap": Command("django_site.commands.tap:main", "watch the traffic of the running box"),
     "send": Command("django_site.commands.send:main", "send through a device of the running box, by its transmit gate"),
     "login": Command("django_site.commands.login:main", "print a one-time link to sign in with"),
+    "provision": Command("django_site.commands.provision:main", "give a new box its owner and its first radio"),
     "worker": Command("django_site.commands.worker:main", "do the jobs that are sent to channels of the channel layer"),
     "simulate": Command("transports.simulator.command:main", "put a simulated TNC on a pty"),
     "broker": Command("transports.simulator.broker:main", "run a private MQTT broker on loopback, as the demo does"),

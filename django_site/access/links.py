@@ -49,6 +49,17 @@ def use_link(token: str) -> User | None:
     return user if deleted else None
 
 
+def who_waits() -> str:
+    """Name whom to give a link so that somebody can get in; empty where somebody can already.
+
+    Whoever has a password, or has signed in before, can. Whoever was only given a link may have missed it.
+    """
+    active = list(get_user_model().objects.filter(is_active=True).order_by("pk"))
+    if any(user.last_login is not None or user.has_usable_password() for user in active):
+        return ""
+    return next((user.get_username() for user in active if user.is_superuser), "operator")
+
+
 def digest_of(token: str) -> str:
     """Hash a token. A plain hash will do: 256 random bits cannot be guessed, unlike a password."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -11,11 +11,15 @@ def main(arguments: list[str]) -> int:
     made.add_argument("--user", default="operator", help="whom it signs in; made if missing (default: %(default)s)")
     made.add_argument("--minutes", type=int, default=15, help="how long it works (default: %(default)s)")
     made.add_argument("--url", default="http://127.0.0.1:8000", help="where the box is (default: %(default)s)")
+    made.add_argument("--first", action="store_true", help="only where nobody can sign in yet; else print nothing")
     options = made.parse_args(arguments)
     set_up(options)
     from django_site.box import bring_tables_up_to_date  # noqa: PLC0415  (after set_up)
 
     bring_tables_up_to_date()
+    user = import_string("django_site.access.links:who_waits")() if options.first else options.user
+    if not user:
+        return OK
     issue = import_string("django_site.access.links:issue_login_link")
-    say(options.url.rstrip("/") + issue(options.user, options.minutes))
+    say(options.url.rstrip("/") + issue(user, options.minutes))
     return OK

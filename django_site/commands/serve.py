@@ -38,11 +38,9 @@ def main(arguments: list[str]) -> int:
 
 async def announce(url: str, _: AsyncExitStack) -> int:
     """Say where the box is, and how to get in the first time; then wait for ever."""
-    from django.contrib.auth import get_user_model  # noqa: PLC0415  (as above)
-
     say(f"Edge is at {url}/")
-    if not await get_user_model().objects.filter(is_active=True).aexists():
-        link = await sync_to_async(import_string("django_site.access.links:issue_login_link"))()
+    if user := await sync_to_async(import_string("django_site.access.links:who_waits"))():
+        link = await sync_to_async(import_string("django_site.access.links:issue_login_link"))(user)
         say(f"Nobody can sign in yet. Sign in once, within 15 minutes, with {url}{link}")
     await asyncio.Event().wait()
     return OK
