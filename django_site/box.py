@@ -23,8 +23,9 @@ from django_site import control
 from edge import __version__, outbox
 from edge.asgi import Event, Receive, Scope, Send
 from edge.desired import Desired
+from edge.drops import DropLog
 from edge.errors import ConfigError
-from edge.layers import InMemoryChannelLayer, get_channel_layer
+from edge.layers import BaseChannelLayer, InMemoryChannelLayer, get_channel_layer
 from edge.mailbox import Mailbox
 from edge.outbox_store import StoreError
 from edge.registry import import_string
@@ -77,6 +78,7 @@ class Box:
         self.packets = import_string("django_site.stations.recorder:PacketLog")()
         self.control = control.ControlServer(self)
         self._tap = Mailbox()
+        self._untold = DropLog(logger, "the box's channel layer")
         self._loop = asyncio.get_running_loop()
         self._reload = asyncio.Event()
         self._status_due = asyncio.Event()
@@ -110,6 +112,8 @@ class Box:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT)
+        if isinstance(self.layer, BaseChannelLayer):
+            await self.layer.close()
         if self._lock is not None:
             self._lock.close()
         _current = None
@@ -166,7 +170,7 @@ class Box:
 
     async def _publish_tap(self) -> None:
         while True:
-            await self.layer.group_send("tap", dict(await self._tap.receive()))
+            await self._tell("tap", dict(await self._tap.receive()))
 
     def _status_changed(self) -> None:
         self._status_due.set()
@@ -178,8 +182,16 @@ class Box:
             self._status_due.clear()
             if self._watched("status"):
                 devices = [device.as_dict() for device in self.status()]
-                await self.layer.group_send("status", {"type": "status.changed", "devices": devices})
+                await self._tell("status", {"type": "status.changed", "devices": devices})
                 await asyncio.sleep(STATUS_PAUSE)
+
+    async def _tell(self, group: str, message: dict[str, Any]) -> None:
+        """Tell a group; a layer that is away must not end the box."""
+        try:
+            await self.layer.group_send(group, message)
+        except Exception as error:  # noqa: BLE001  (whatever a layer raises, a third party's too)
+            logger.debug("the channel layer did not take a message for %s: %s", group, error)
+            self._untold.count(1, f"{group} ({error})")
 
     def _watched(self, group: str) -> bool:
         """Tell whether a group has members; a layer that cannot say is always sent to."""

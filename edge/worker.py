@@ -27,7 +27,7 @@ from typing import Any
 from edge.asgi import App, Event
 from edge.backoff import Backoff
 from edge.errors import ConfigError, LocalProtocolError
-from edge.layers import ChannelLayer, InMemoryChannelLayer
+from edge.layers import BaseChannelLayer, ChannelLayer, InMemoryChannelLayer
 from edge.mailbox import Mailbox
 from edge.routing import ChannelNameRouter, ProtocolTypeRouter
 
@@ -117,8 +117,16 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told, number)
         logger.info("working on %s", ", ".join(self.channels))
-        await self.handle()
+        try:
+            await self.handle()
+        finally:
+            await self._leave_layer()
         logger.info("stopped; %d jobs failed, %d messages were refused", self.failed, self.refused)
+
+    async def _leave_layer(self) -> None:
+        """Let a layer that wants to be closed hand on what it holds for other workers."""
+        if isinstance(self.channel_layer, BaseChannelLayer):
+            await self.channel_layer.close()
 
 
 def require_shared(layer: ChannelLayer | None, alias: str) -> ChannelLayer:

@@ -39,6 +39,7 @@ LAST_WORDS = 1.0  # seconds for the same where a second cancellation says that t
 MAX_REFUSED = 100  # types of layer messages, per class, whose refusal is logged; an unknown sender must not fill a disk
 NO_CODE = 1005  # the code of a WebSocket's end where the client gave none (RFC 6455, section 7.1.5)
 VERBS = ("connect", "receive", "disconnect")
+RESTORED = "layer.restored"  # an attached layer tells all of us that it was away
 FRAMEWORK = ("edge.consumers.", "edge.http.")  # modules whose methods no layer message may call
 
 STEERING = (StopConsumer, AcceptConnection, DenyConnection, LinkLost)  # ways to end, not errors of a handler
@@ -374,7 +375,8 @@ class Consumer:
         if call is not None:
             return call
         if problem := cls._layer_problem(type_):
-            cls._refuse(str(type_), problem)
+            if type_ != RESTORED:  # who has no handler for it does not want to know
+                cls._refuse(str(type_), problem)
             return None
         call = cls._layer_calls[type_] = cls._find_call(type_)
         return call

@@ -190,6 +190,32 @@ class InMemoryChannelLayer(BaseChannelLayer):
         self.require_valid_channel_name(channel)
         self._unwatch(group, channel)
 
+    def is_read(self, channel: str) -> bool:
+        """Tell whether a channel has a reader here, now: a mailbox, or somebody who waits in `receive`."""
+        queue = self._queues.get(channel)
+        return channel in self._mailboxes or (queue is not None and queue.receivers > 0)
+
+    def take_waiting(self, channel: str) -> list[Message]:
+        """Take what waits in a channel without a mailbox."""
+        queue = self._queues.get(channel)
+        if queue is None:
+            return []
+        taken = queue.take()
+        queue.messages.clear()
+        if not queue.wanted:
+            del self._queues[channel]
+        return taken
+
+    def groups_of(self, channel: str) -> set[str]:
+        """Return the groups that a channel is in."""
+        return set(self._groups_of.get(channel, ()))
+
+    def tell_attached(self, message: Message) -> None:
+        """Tell every mailbox; one that is full is not waited for."""
+        for channel, mailbox in self._mailboxes.items():
+            if not mailbox.push(message.copy(), LAYER):
+                self._drops.count(1, channel)
+
     async def flush(self) -> None:
         """Forget every group, every watch and every waiting message; nobody is told that anybody left."""
         for index in (self.groups, self._groups_of, self._watchers, self._watched_by):

@@ -16,6 +16,7 @@ await. A call that the layer does not answer in time is TimeoutError, and is giv
 
 import asyncio
 import atexit
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Coroutine
@@ -104,10 +105,20 @@ class _Thread:
         """Close the loop; what layers hang on its closing (channels_redis does) is done then."""
         if self.process != os.getpid() or self.loop.is_closed():
             return
+        with contextlib.suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(_end_tasks(), self.loop).result(JOIN)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(JOIN)
         if not self.loop.is_running():
             self.loop.close()
+
+
+async def _end_tasks() -> None:
+    """Let what layers run in the background end: a connection that is kept says good-bye."""
+    if tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 _lock = threading.Lock()

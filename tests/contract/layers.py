@@ -4,6 +4,7 @@ A layer joins by one `Kind` in `KINDS`. ``differs`` maps the name of a test to t
 reason that is no longer true fails the suite.
 """
 
+import getpass
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from uuid import uuid4
 from channels.layers import InMemoryChannelLayer as ChannelsInMemory
 
 from edge.layers import InMemoryChannelLayer
+from edge.layers.mqtt import MqttChannelLayer
 from edge.registry import import_string
 
 START = 15.0  # seconds
@@ -76,6 +78,49 @@ class PrivateRedis:
             return False
 
 
+class PrivateMosquitto:
+    """A mosquitto of our own on a free port of this machine. ``lines`` go into its configuration."""
+
+    def __init__(self, folder: Path, *lines: str):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"mqtt://127.0.0.1:{self.port}"
+        self.log = folder / "mosquitto.log"
+        self.config = folder / "mosquitto.conf"
+        common = [f"listener {self.port} 127.0.0.1", f"user {getpass.getuser()}"]
+        self.config.write_text("\n".join([*common, *(lines or ["allow_anonymous true"]), ""]))
+        self.process = None
+
+    def start(self):
+        with self.log.open("a") as log:
+            command = [shutil.which("mosquitto"), "-c", self.config]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + START
+        while not self._answers():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, "mosquitto did not start"
+            time.sleep(0.02)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(START)
+
+    def _answers(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+
+SERVERS = {"redis-server": PrivateRedis, "mosquitto": PrivateMosquitto}
+
+
+def mqtt_layer(server, *, prefix="", **config):
+    return MqttChannelLayer(server.url, prefix=prefix or uuid4().hex, **config)
+
+
 def redis_layer(backend):
     def make(server, *, prefix="", **config):
         return import_string(backend)(hosts=[server.host], prefix=prefix or uuid4().hex, **config)
@@ -101,6 +146,7 @@ KINDS = (
             "test_what_is_no_ascii_name_is_refused": "its expressions take a newline at the end and any digit",
         },
     ),
+    Kind(name="mqtt", make=mqtt_layer, program="mosquitto", shared=True),
     Kind(
         name="redis-core",
         make=redis_layer(CORE),

@@ -11,7 +11,7 @@ from edge.consumers import AsyncWebsocketConsumer, WebsocketConsumer
 from edge.exceptions import ChannelFull
 from edge.layers import channel_layers, sync_facade
 from edge.testing import WebsocketCommunicator
-from tests.contract.layers import KINDS, PrivateRedis, close
+from tests.contract.layers import KINDS, SERVERS, close
 
 SOON = 10.0  # seconds; no wait for what comes is longer
 NEVER = 0.3  # seconds in which what must not come would have come
@@ -25,8 +25,8 @@ def server(tmp_path_factory):
     started = {}
 
     def get(program):
-        if program == "redis-server" and program not in started:
-            started[program] = PrivateRedis(tmp_path_factory.mktemp("redis"))
+        if program in SERVERS and program not in started:
+            started[program] = SERVERS[program](tmp_path_factory.mktemp("server"))
             started[program].start()
         return started.get(program)
 
@@ -390,7 +390,7 @@ def test_plain_code_without_a_loop_sends_and_receives(kind, server):
         assert facade.receive(name, timeout=SOON) == HELLO
     finally:
         with contextlib.suppress(AttributeError):
-            facade.call("close_pools" if kind.name == "redis-core" else "flush")
+            facade.call({"redis-core": "close_pools", "mqtt": "close"}.get(kind.name, "flush"))
 
 
 class OursAsync(AsyncWebsocketConsumer):
