@@ -27,7 +27,7 @@ class BoxStatusOptions:
     """Where to, and how often."""
 
     status_topic: str = option(
-        "edge/box", label="Status topic", help="The topics of the box begin so.", minimum=1, maximum=200
+        "edge-box", label="Status topic", help="The topics of the box begin so.", minimum=1, maximum=200
     )
     interval: int = option(
         30,

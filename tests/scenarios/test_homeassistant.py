@@ -63,7 +63,7 @@ class Listening:
 
 @contextlib.asynccontextmanager
 async def home_assistant(house):
-    async with house.stranger("homeassistant/#", "edge/#") as other:
+    async with house.stranger("homeassistant/#", "edge/#", "edge-box/#") as other:
         listening = Listening(other)
         task = asyncio.create_task(listening.run())
         yield listening
@@ -120,7 +120,7 @@ async def test_a_device_that_is_taken_out_leaves_the_box(house):
         await house.tell_status()
         await ha.until(lambda hass: "edge_device_uhf_connected" not in hass.entities)
         assert ha.hass.state("edge_device_vhf_connected") == "ON"
-        await ha.until(lambda hass: hass.last.get("edge/box/device/uhf") == b"")
+        await ha.until(lambda hass: hass.last.get("edge-box/device/uhf") == b"")
 
 
 async def test_everything_is_told_again_when_home_assistant_or_the_broker_begins_anew(house):
@@ -153,7 +153,7 @@ async def test_stations_are_taken_back_with_their_route_and_stay_when_the_radio_
         assert ha.hass.devices
         await house.supervisor.apply(Desired(devices=house.desired.devices))
         await ha.until(lambda hass: not hass.devices)
-    async with house.stranger("homeassistant/#", "edge/#") as newcomer:
+    async with house.stranger("homeassistant/#", "edge/#", "edge-box/#") as newcomer:
         assert await newcomer.silence()
 
 
