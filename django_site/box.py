@@ -76,6 +76,7 @@ class Box:
         )
         self.outbox.guard = self.supervisor.check_durable
         self.packets = import_string("django_site.stations.recorder:PacketLog")()
+        self.ports = import_string("transports.hotplug:Watcher")(self._ports_changed)
         self.control = control.ControlServer(self)
         self._tap = Mailbox()
         self._untold = DropLog(logger, "the box's channel layer")
@@ -97,6 +98,7 @@ class Box:
             ("tap", self._publish_tap()),
             ("status", self._publish_status()),
             ("packets", self.packets.run()),
+            ("ports", self.ports.run()),
         ):
             self._tasks.append(asyncio.create_task(work, name=f"edge-box-{name}"))
         await self.control.start()
@@ -131,7 +133,19 @@ class Box:
         counts = self.outbox.counts()
         stray = outbox.waiting_for((device.name for device in self.status()), counts)
         problems = [problem for problem in (self.problem, self.packets.problem, self.outbox.problem, *stray) if problem]
-        return {"version": __version__, "pid": os.getpid(), "started": self.started, "problems": problems}
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "started": self.started,
+            "problems": problems,
+            "ports": self.ports.words,
+        }
+
+    def _ports_changed(self, gone: list[Any], come: list[Any]) -> None:
+        """Let those try again whose port may have come; `transports.hotplug` has let go of what went."""
+        del gone
+        if come:
+            self.supervisor.wake_ports()
 
     async def _read_rows(self) -> None:
         try:

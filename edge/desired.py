@@ -17,6 +17,8 @@ from edge.gate import callsign_problem
 from edge.legs import parse_route_options, speaks
 from edge.matching import match_problem
 from edge.options import parse_options
+from edge.usb import SCHEME as USB
+from edge.usb import UsbLink
 
 mask = registry.mask  # forms and checks look for it beside `link_problem`
 
@@ -154,13 +156,15 @@ def link_problem(kind: registry.Kind, link: str) -> str:
     expected = f"expected a URL such as {kind.link_example}"
     try:
         parts = urlsplit(link)
-        port = parts.port
+        port = parts.port if parts.scheme != USB else None  # lsusb's numbers stand there
     except ValueError:  # its own words may hold a part of a password
         return f"{expected}; got {mask(link)!r}, of which host and port cannot be read"
     if parts.scheme not in kind.schemes:
         return f"{expected}, with {' or '.join(f'{scheme}://' for scheme in kind.schemes)}; got {mask(link)!r}"
     if parts.scheme == "serial" and (parts.netloc or not parts.path.startswith("/")):
         return f"{expected}, with three slashes before a path that begins at the root; got {mask(link)!r}"
+    if parts.scheme == USB:
+        return _usb_problem(link)
     if parts.scheme == "memory" and not parts.netloc:
         return f"expected a name, as in memory://bench; got {link!r}"
     if parts.scheme not in ("serial", "memory") and not parts.hostname:
@@ -170,9 +174,19 @@ def link_problem(kind: registry.Kind, link: str) -> str:
     return ""
 
 
+def _usb_problem(link: str) -> str:
+    try:
+        UsbLink.parse(link)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
 def port_of(link: str) -> str:
     """Name what a link occupies, for people: a path, or scheme, host and port."""
     parts = urlsplit(link)
+    if parts.scheme == USB:
+        return link
     return parts.path if parts.scheme == "serial" else f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
@@ -181,7 +195,8 @@ def same_port(one: str, other: str) -> bool:
 
     A TNC over TCP too: Direwolf serves several clients, and one that does not says so by refusing the second.
 
-    Follows links in the file system: /dev/serial/by-id/… and /dev/ttyUSB0 are one port.
+    Follows links in the file system: /dev/serial/by-id/… and /dev/ttyUSB0 are one port. Which of them a ``usb://`` link
+    means is known when it is opened, and told then.
     """
     try:
         first, second = _occupied(one), _occupied(other)
@@ -194,4 +209,6 @@ def _occupied(link: str) -> tuple[str, ...] | None:
     parts = urlsplit(link)
     if parts.scheme == "serial":
         return ("serial", os.path.realpath(parts.path))
+    if parts.scheme == USB:
+        return (USB, str(UsbLink.parse(link)))
     return ("memory", parts.netloc) if parts.scheme == "memory" else None

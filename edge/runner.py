@@ -125,9 +125,10 @@ class Runner:
         while True:
             self.board.turn(State.STARTING, f"opening {self.plan.device.shown_link}")
             self._up_since = None
+            self._wake.clear()  # before the attempt: what is plugged in while it fails calls for another at once
             reason = await self._serve_once()
             if reason is None:
-                await self._woken()  # failed: a person must act, and the change makes a new runner
+                await self._wake.wait()  # failed: a person must act, and the change makes a new runner
                 continue
             was_up = time.monotonic() - self._up_since if self._up_since is not None else 0.0
             wait = backoff.next_wait(was_up=was_up)
@@ -135,7 +136,7 @@ class Runner:
             logger.info("%s: %s; trying again in %.1f s", self.plan.device.name, reason, wait)
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
-                    await self._woken()
+                    await self._wake.wait()
 
     async def _serve_once(self) -> str | None:
         """Serve one link to its end; return why it ended, or None where trying again cannot help."""
@@ -155,10 +156,6 @@ class Runner:
             logger.exception("%s: an error in the transport itself", name)
             return f"an error in the transport itself: {type(error).__name__}: {error}"
         return "the connection was closed"
-
-    async def _woken(self) -> None:
-        self._wake.clear()
-        await self._wake.wait()
 
     def _on_up(self) -> None:
         self._up_since = time.monotonic()

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from edge import registry
 from edge.asgi import Event
@@ -27,9 +28,11 @@ from edge.runner import DevicePlan, Observer, Runner
 from edge.spec import CloseCode
 from edge.status import DeviceBoard, DeviceStatus, State
 from edge.topic_legs import topic_leg
+from edge.usb import SCHEME as USB
 
 logger = logging.getLogger("edge.supervisor")
 
+PORT_SCHEMES = ("serial", USB)
 STOP_TIMEOUT = 10.0  # seconds for all devices to end
 
 States = Mapping[str, dict[str, Any]]  # scope["state"] by device: what consumers keep there is theirs to know
@@ -82,6 +85,12 @@ class Supervisor:
         """Let a waiting device try at once."""
         if runner := self._runners.get(name):
             runner.wake()
+
+    def wake_ports(self) -> None:
+        """Let each waiting device on a serial port try at once: something was plugged in."""
+        for name, runner in self._runners.items():
+            if urlsplit(self._wanted[name].link).scheme in PORT_SCHEMES:
+                runner.wake()
 
     async def transmit(self, name: str, event: Event) -> str:
         """Send through a device's gate; return why it was refused, or nothing.

@@ -1,4 +1,7 @@
-"""Links: bytes both ways, no protocol. `open_link` knows ``serial://``, ``tcp://``, ``agwpe://`` and ``memory://``.
+"""Links: bytes both ways, no protocol. `open_link` knows ``serial://``, ``usb://``, ``tcp://``, ``agwpe://``, ``memory://``.
+
+``usb://`` names a port by who it is (`edge.usb`); which node that is today is looked up at each opening. A serial port
+that another program has too is not opened, nor is a pty that is another program's by now (`transports.holders`).
 
 A link calls `Receiver.received` from the loop with what each read gave, and `Receiver.lost` once when it is gone.
 `Link.write` takes bytes and raises LinkLost on a link that is gone, where asyncio's own transports keep silent;
@@ -12,10 +15,13 @@ for both end with a tcdrain, which would block the loop on a port that takes not
 import asyncio
 import contextlib
 import errno
+import fcntl
 import os
 import re
 import socket
 import termios
+import weakref
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -23,6 +29,10 @@ import serial
 import serial_asyncio
 
 from edge.errors import ConfigError, LinkLost
+from edge.usb import SCHEME as USB
+from transports.holders import PTYS, holder_words, permission_words, pty_problem
+from transports.ports import find
+from transports.scan import scan
 
 OPEN_TIMEOUT = 10.0  # seconds; a port that cannot be opened by then is treated as not there
 DRAIN_TIMEOUT = 30.0  # seconds that the far side may take nothing before the link counts as dead
@@ -49,6 +59,7 @@ class Link(asyncio.Protocol):
 
     def __init__(self, receiver: Receiver, name: str) -> None:
         self.name = name
+        self.node = ""  # of a serial port: what was opened
         self.reason = ""  # why it is gone, in plain words; empty while it is up
         self._receiver = receiver
         # Any: asyncio's, pyserial-asyncio's and our own memory transports, alike in what is used here.
@@ -176,9 +187,9 @@ class Link(asyncio.Protocol):
 async def open_link(url: str, receiver: Receiver, *, baud: int = 9600) -> Link:
     """Open a link: raises LinkLost, in plain words, where trying again may help, ConfigError where it cannot."""
     parts = urlsplit(url)
-    opener = {"serial": _open_serial, "tcp": _open_tcp, "agwpe": _open_tcp, "memory": _open_memory}.get(parts.scheme)
+    opener = _openers().get(parts.scheme)
     if opener is None:
-        raise ConfigError(f"expected serial://, tcp://, agwpe:// or memory://; got {parts.scheme}://")
+        raise ConfigError(f"expected {', '.join(f'{scheme}://' for scheme in _openers())}; got {parts.scheme}://")
     try:
         async with asyncio.timeout(OPEN_TIMEOUT):
             return await opener(parts, receiver, baud)
@@ -192,10 +203,34 @@ async def open_link(url: str, receiver: Receiver, *, baud: int = 9600) -> Link:
         raise ConfigError(f"{_name(parts)} names no host: {error}") from error
 
 
+def _openers() -> dict[str, Callable[[SplitResult, Receiver, int], Awaitable[Link]]]:
+    return {
+        "serial": _open_serial,
+        USB: _open_serial,
+        "tcp": _open_tcp,
+        "agwpe": _open_tcp,
+        "memory": _open_memory,
+    }
+
+
+def open_nodes() -> set[str]:
+    """Name the nodes of the serial ports that are open."""
+    return {link.node for link in _open if not link.reason}
+
+
+def let_go(node: str) -> None:
+    """Let go of the links to a serial port that went, on the loop: some drivers say nothing while nobody writes."""
+    for link in list(_open):
+        if link.node == node and not link.reason:
+            link.abort(_GONE)
+
+
 def _name(parts: SplitResult) -> str:
     """Name what a link opens, for people: without user and password."""
     if parts.scheme == "serial":
         return parts.path
+    if parts.scheme == USB:
+        return parts.geturl()
     return f"memory://{parts.netloc}" if parts.scheme == "memory" else f"{parts.hostname}:{_port(parts)}"
 
 
@@ -205,16 +240,55 @@ def _port(parts: SplitResult) -> int:
 
 async def _open_serial(parts: SplitResult, receiver: Receiver, baud: int) -> Link:
     loop = asyncio.get_running_loop()
-    opening = loop.run_in_executor(None, lambda: serial.Serial(parts.path, baudrate=baud, exclusive=True))
+    opening = loop.run_in_executor(None, _open_port, parts, baud)
     try:
-        port = await asyncio.shield(opening)
+        port, node = await asyncio.shield(opening)
     except asyncio.CancelledError:
         opening.add_done_callback(_close_late)  # it may open yet, and must not stay open
         raise
-    link = Link(receiver, parts.path)
+    link = Link(receiver, _name(parts) if parts.scheme == "serial" else f"{_name(parts)} ({node})")
+    link.node = node
+    _open.add(link)
     # It announces itself only in the next turn of the loop, when what it reads first is on its way already.
     link.connection_made(_SerialTransport(loop, link, port))
     return link
+
+
+def _open_port(parts: SplitResult, baud: int) -> tuple[serial.Serial, str]:
+    """Open a serial port for us alone, and say which node it was; in a thread. Raises what `open_link` does."""
+    path = parts.path if parts.scheme == "serial" else _node_of(parts.geturl())
+    name = path if parts.scheme == "serial" else f"{_name(parts)} ({path})"
+    if problem := pty_problem(path):
+        raise LinkLost(f"{name} is not opened: {problem}")
+    try:
+        port = serial.Serial(path, baudrate=baud, exclusive=True)
+    except (OSError, termios.error) as error:
+        raise _open_error(name, error, path) from error
+    node = os.path.realpath(path)
+    try:
+        _exclude_others(port, node, name)
+    except BaseException:
+        port.close()
+        raise
+    return port, node
+
+
+def _node_of(link: str) -> str:
+    """Find today's node of a ``usb://`` link."""
+    return find(link, scan()).path
+
+
+def _exclude_others(port: serial.Serial, node: str, name: str) -> None:
+    """Keep out who does not ask for the lock that pyserial has, and notice who was there before. Not of ptys.
+
+    A pty keeps the exclusion for good, and the program behind it has both of its ends.
+    """
+    if node.startswith(PTYS):
+        return
+    with contextlib.suppress(OSError):  # what is no tty of the kernel's own may not know it
+        fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
+    if found := holder_words(node):
+        raise LinkLost(f"{_IN_USE.format(name=name)}: {found}")
 
 
 class _SerialTransport(serial_asyncio.SerialTransport):  # type: ignore[misc]  # ships no types
@@ -238,9 +312,9 @@ class _SerialTransport(serial_asyncio.SerialTransport):  # type: ignore[misc]  #
             self._close(exc=serial.SerialException("the port ended"))
 
 
-def _close_late(opening: "asyncio.Future[serial.Serial]") -> None:
+def _close_late(opening: "asyncio.Future[tuple[serial.Serial, str]]") -> None:
     if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
+        opening.result()[0].close()
 
 
 async def _open_tcp(parts: SplitResult, receiver: Receiver, baud: int) -> Link:  # noqa: ARG001  (one form for all openers)
@@ -264,8 +338,10 @@ def notice_dead_peers(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PEER * 1000)  # in milliseconds
 
 
+_open: "weakref.WeakSet[Link]" = weakref.WeakSet()  # serial ports, for `let_go`
+_GONE = "the port is gone (unplugged?)"
 _NOT_THERE = "{name} is not there (unplugged?)"
-_FORBIDDEN = "no permission to open {name}; add this program's user to the group that owns it (often dialout)"
+_FORBIDDEN = "no permission to open {name}"
 _IN_USE = "{name} is in use by another program"
 _OPEN_WORDS = {
     errno.ENOENT: _NOT_THERE,
@@ -286,14 +362,19 @@ _WRONG_WORDS = {
 }
 
 
-def _open_error(name: str, error: Exception) -> Exception:
-    """Say in plain words why a link could not be opened."""
+def _open_error(name: str, error: Exception, path: str = "") -> Exception:
+    """Say in plain words why a link could not be opened; of a port, by ``path``, which group may, and who has it."""
     if isinstance(error, socket.gaierror):
         return LinkLost(f"the name in {name} is not known")
     number = _errno(error)
     if number in _WRONG_WORDS:
         return ConfigError(_WRONG_WORDS[number].format(name=name))
-    return LinkLost(_OPEN_WORDS.get(number, f"{{name}} cannot be opened: {error}").format(name=name))
+    words = _OPEN_WORDS.get(number, f"{{name}} cannot be opened: {error}").format(name=name)
+    if path and number in (errno.EACCES, errno.EPERM):
+        words += f"; {permission_words(path)}"
+    elif path and number in (errno.EAGAIN, errno.EBUSY) and (found := holder_words(path)):
+        words += f": {found}"
+    return LinkLost(words)
 
 
 def _errno(error: BaseException) -> int:
@@ -312,7 +393,7 @@ def _lost_words(error: Exception | None, *, closing: bool) -> str:
     if error is None:
         return "closed" if closing else "closed by the other side"
     if isinstance(error, serial.SerialException) or getattr(error, "errno", None) == errno.EIO:
-        return "the port is gone (unplugged?)"
+        return _GONE
     return f"the connection broke: {error}"
 
 

@@ -32,6 +32,7 @@ def lines(content: dict[str, Any], now: float) -> list[str]:
     """Return the status as lines for a person."""
     box = content["box"]
     found = [f"edge {box['version']}, process {box['pid']}, running for {span(now - box['started'])}"]
+    found += [f"serial ports are {box['ports']}"] if "ports" in box else []
     found += [f"! {problem}" for problem in box["problems"]]
     for device in content["devices"]:
         found += _device_lines(device, now)

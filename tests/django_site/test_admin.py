@@ -136,7 +136,7 @@ def test_entering_what_is_always_in_kiss_mode_is_a_mistake_at_its_field(browser)
     ("change", "field", "words"),
     [
         ({"link": "ttyUSB0"}, "link", "expected a URL such as serial:///dev/ttyUSB0"),
-        ({"link": "mqtt://localhost"}, "link", "with serial:// or tcp:// or agwpe:// or memory://"),
+        ({"link": "mqtt://localhost"}, "link", "with serial:// or usb:// or tcp:// or agwpe:// or memory://"),
         ({"link": "tcp://127.0.0.1"}, "link", "names no port"),
         ({"link": ""}, "link", "required"),
         ({"name": "VHF Radio"}, "name", "expected 1 to 40 of a-z"),

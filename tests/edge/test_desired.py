@@ -61,8 +61,8 @@ def test_an_unknown_kind_lists_those_there_are():
 @pytest.mark.parametrize(
     ("link", "words"),
     [
-        ("", "with serial:// or tcp:// or agwpe:// or memory://; got ''"),
-        ("/dev/ttyUSB0", "with serial:// or tcp:// or agwpe:// or memory://; got '/dev/ttyUSB0'"),
+        ("", "with serial:// or usb:// or tcp:// or agwpe:// or memory://; got ''"),
+        ("/dev/ttyUSB0", "with serial:// or usb:// or tcp:// or agwpe:// or memory://; got '/dev/ttyUSB0'"),
         ("mqtt://a:b@host", "got 'mqtt://a:***@host'"),
         ("serial://dev/ttyUSB0", "with three slashes before a path that begins at the root"),
         ("serial:dev", "with three slashes"),
