@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command
 from django.db import close_old_connections, connections
-from django.db.migrations.executor import MigrationExecutor
 
 from django_site import control
+from django_site.tables import bring_tables_up_to_date
 from edge import __version__, outbox
 from edge.asgi import Event, Receive, Scope, Send
 from edge.desired import Desired
@@ -31,12 +30,18 @@ from edge.outbox_store import StoreError
 from edge.registry import import_string
 from edge.status import DeviceStatus
 from edge.supervisor import Supervisor
+from edge.systemd import Progress
+
+__all__ = ["Box", "bring_tables_up_to_date", "current", "lifespan", "rows_changed"]
 
 logger = logging.getLogger("django_site.box")
 
 STATUS_INTERVAL = 2.0  # seconds between looks at the counters, while somebody watches
 STATUS_PAUSE = 0.2  # seconds after a change, so that a burst of changes is told once
 RETRY_ROWS = 5.0  # seconds before rows that could not be read are read again
+FIRST_ROWS = 30.0  # seconds that the pages wait for the rows: a consumer's import that hangs does not keep them away
+TURN = 5.0  # seconds after which a loop with nothing to do turns, to show that it can
+HUNG = 60.0  # seconds without a turn, after which a loop hangs: devices may take 10 to stop, a migration longer
 STOP_TIMEOUT = 10.0  # seconds for everything to end
 
 _current: "Box | None" = None
@@ -65,6 +70,7 @@ class Box:
     def __init__(self, data: Path) -> None:
         self.data = data
         self.started = time.time()
+        self.progress = Progress()
         self.problem = ""  # what keeps the rows from being read, in plain words
         layer = get_channel_layer()
         if layer is None:
@@ -82,6 +88,7 @@ class Box:
         self._untold = DropLog(logger, "the box's channel layer")
         self._loop = asyncio.get_running_loop()
         self._reload = asyncio.Event()
+        self._rows_read = asyncio.Event()
         self._status_due = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._lock: TextIOWrapper | None = None
@@ -92,7 +99,6 @@ class Box:
         self._lock = _lock(self.data)
         _current = self
         outbox.use(self.outbox)
-        await self._read_rows()
         for name, work in (
             ("rows", self._follow_rows()),
             ("tap", self._publish_tap()),
@@ -102,18 +108,18 @@ class Box:
         ):
             self._tasks.append(asyncio.create_task(work, name=f"edge-box-{name}"))
         await self.control.start()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._rows_read.wait(), FIRST_ROWS)
 
     async def stop(self) -> None:
         """Stop everything, each within its own limit."""
         global _current  # noqa: PLW0603  (as above)
         await self.control.stop()
+        await _end(self._tasks[:1])  # the rows: what hangs while they are brought about must not keep us from stopping
         await self.supervisor.stop()
         outbox.use(None)
         await self.outbox.close()
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT)
+        await _end(self._tasks[1:])
         if isinstance(self.layer, BaseChannelLayer):
             await self.layer.close()
         if self._lock is not None:
@@ -169,10 +175,15 @@ class Box:
             self._loop.call_later(RETRY_ROWS, self._reload.set)
 
     async def _follow_rows(self) -> None:
+        self.progress.beat("the supervisor", HUNG)
+        await self._read_rows()
+        self._rows_read.set()
         while True:
-            await self._reload.wait()
-            self._reload.clear()
-            await self._read_rows()
+            self.progress.beat("the supervisor", HUNG)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._reload.wait(), TURN)
+                self._reload.clear()
+                await self._read_rows()
 
     def _observe(self, device: str, direction: str, event: Event, reason: str) -> None:
         """Hand an event to the log and to whoever watches; on the hot path, so nothing here waits."""
@@ -191,6 +202,7 @@ class Box:
 
     async def _publish_status(self) -> None:
         while True:
+            self.progress.beat("the status", HUNG)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._status_due.wait(), STATUS_INTERVAL)
             self._status_due.clear()
@@ -212,6 +224,13 @@ class Box:
         return not isinstance(self.layer, InMemoryChannelLayer) or group in self.layer.groups
 
 
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=STOP_TIMEOUT)
+
+
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     """Run the box for as long as the server runs: the ``lifespan`` app of `django_site.asgi`."""
     del scope
@@ -226,14 +245,6 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     await receive()
     await box.stop()
     await send({"type": "lifespan.shutdown.complete"})
-
-
-def bring_tables_up_to_date() -> None:
-    """Apply the migrations that are missing, on each database; in a thread, never on the loop."""
-    for alias in connections:
-        executor = MigrationExecutor(connections[alias])
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            call_command("migrate", database=alias, interactive=False, verbosity=0)
 
 
 def _outbox() -> outbox.Outbox:

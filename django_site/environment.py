@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from edge.errors import ConfigError
+from edge.files import flush_folder, write_whole
 
 FOLDER_MODE = 0o700  # rows hold passwords of brokers
 KEY_MODE = 0o600
@@ -48,13 +49,14 @@ def secret_key(folder: Path) -> str:
     path = folder / "secret-key"
     if not path.exists():
         draft = folder / f".secret-key-{os.getpid()}"
-        _write_whole(draft, secrets.token_urlsafe(KEY_BYTES))
+        write_whole(draft, secrets.token_urlsafe(KEY_BYTES) + "\n", mode=KEY_MODE)
         try:
             os.link(draft, path)
         except FileExistsError:
             pass  # another process was first; its key is the key
         finally:
             draft.unlink()
+            flush_folder(folder)
     return path.read_text(encoding="ascii").strip()
 
 
@@ -89,12 +91,3 @@ def host_names() -> list[str]:
     """Name what this box is called on its network: by itself, and by mDNS."""
     name = socket.gethostname().lower()
     return [name, f"{name}.local"] if name and "." not in name else [name] if name else []
-
-
-def _write_whole(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)  # left by a process of this number that lost its power
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, KEY_MODE)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())

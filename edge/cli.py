@@ -32,6 +32,7 @@ COMMANDS = {
     "status": Command("django_site.commands.status:main", "show what runs, and in plain words what does not"),
     "tap": Command("django_site.commands.tap:main", "watch the traffic of the running box"),
     "send": Command("django_site.commands.send:main", "send through a device of the running box, by its transmit gate"),
+    "migrate": Command("django_site.commands.migrate:main", "bring the tables up to date, after a copy of them"),
     "login": Command("django_site.commands.login:main", "print a one-time link to sign in with"),
     "provision": Command("django_site.commands.provision:main", "give a new box its owner and its first radio"),
     "worker": Command("django_site.commands.worker:main", "do the jobs that are sent to channels of the channel layer"),

@@ -91,6 +91,11 @@ class WebServer:
             await self._task
         _log.info("serving on %s", self.url)
 
+    @property
+    def ended(self) -> bool:
+        """Tell whether the server was started and serves no more."""
+        return self._task is not None and self._task.done()
+
     async def wait(self) -> None:
         """Return when the server has stopped; raise what it died of."""
         if self._task is not None:

@@ -14,7 +14,7 @@ def main(arguments: list[str]) -> int:
     set_up(options)
     from django.core import checks  # noqa: PLC0415  (after set_up)
 
-    from django_site.box import bring_tables_up_to_date  # noqa: PLC0415  (after set_up)
+    from django_site.tables import bring_tables_up_to_date  # noqa: PLC0415  (after set_up)
 
     bring_tables_up_to_date()
     found = [message for message in checks.run_checks(databases=["default"]) if message.level >= checks.WARNING]

@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
 
 def _demo(options: argparse.Namespace) -> int:
     set_up(options)
-    from django_site.box import bring_tables_up_to_date  # noqa: PLC0415  (after set_up)
+    from django_site.tables import bring_tables_up_to_date  # noqa: PLC0415  (after set_up)
 
     bring_tables_up_to_date()
     options.port = options.port if _is_free(options.host, options.port) else 0

@@ -11,9 +11,11 @@ from typing import Any
 from asgiref.sync import sync_to_async
 
 from django_site.commands import complain, parser, say, set_up
+from django_site.doors import Doors
 from edge.cli import FAILED, OK
 from edge.errors import ConfigError
 from edge.registry import import_string
+from edge.systemd import keep_alive, listening_sockets, notify
 
 logger = logging.getLogger("edge.serve")
 
@@ -61,7 +63,7 @@ async def serve(options: argparse.Namespace, work: Work) -> int:
     from django_site.box import Box  # noqa: PLC0415  (after set_up)
 
     box = Box(settings.DATA)
-    web: Any = import_string("transports.web:WebServer")(application, host=options.host, port=options.port)
+    web = Doors(application, options, listening_sockets())
     stopped = _signalled()
     try:
         await box.start()
@@ -71,11 +73,15 @@ async def serve(options: argparse.Namespace, work: Work) -> int:
         return complain(str(error))
     async with AsyncExitStack() as beside:
         working = asyncio.ensure_future(work(web.url, beside))
+        watchdog = asyncio.create_task(keep_alive(lambda: [*box.progress.late(), *web.ended()]), name="watchdog")
+        notify("READY=1", f"STATUS=serving {web.url}")
         try:
             either: list[asyncio.Future[Any]] = [working, stopped]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             return _outcome(working)
         finally:
+            notify("STOPPING=1")
+            watchdog.cancel()
             await web.stop(GRACE)
             await box.stop()
             working.cancel()
