@@ -20,7 +20,7 @@ from edge.asgi import App, Event, Receive, Scope, Send
 from edge.drops import DropLog
 from edge.errors import EdgeError, LinkLost
 from edge.mailbox import DRAIN, Mailbox
-from edge.receipts import copy_of
+from edge.receipts import Acknowledged, copy_of
 from edge.spec import CloseCode
 from edge.status import Faults, RouteStatus
 
@@ -95,6 +95,7 @@ class FanOut:
         self._lingering: list[asyncio.Task[None]] = []
         self._connection: tuple[Scope, Send] | None = None
         self._drops = DropLog(logger, "a device")
+        self._waiting = False  # with an event, for a leg that has no room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, to its end."""
@@ -114,6 +115,22 @@ class FanOut:
         finally:
             self._connection = None
             await self._finish(scope, ending)
+
+    def take(self, event: Event) -> bool:
+        """Hand an event to the legs at once, without a turn of the loop; False where one of them has no room for it.
+
+        Then it has to come by ``receive``, as it has to where another event is still on its way.
+        """
+        if self._connection is None or self._waiting or not all(run.mailbox.has_room for run in self._runs.values()):
+            return False
+        if type(event) is Acknowledged:
+            event.receipt.hold()
+        for run in self._runs.values():
+            if run.takes(event):
+                run.mailbox.offer(run.copy(event))
+        if type(event) is Acknowledged:
+            event.receipt.release()
+        return True
 
     def update(self, legs: tuple[Leg, ...]) -> None:
         """Take other legs: what is equal is not touched, what is gone is told goodbye, what is new begins."""
@@ -178,7 +195,11 @@ class FanOut:
             if run.takes(event) and not run.mailbox.offer(copy := run.copy(event))
         ]
         if late:
-            taken = await asyncio.gather(*(run.mailbox.put(copy) for run, copy in late))
+            self._waiting = True
+            try:
+                taken = await asyncio.gather(*(run.mailbox.put(copy) for run, copy in late))
+            finally:
+                self._waiting = False
             for run in [run for (run, _), was_taken in zip(late, taken, strict=True) if not was_taken]:
                 self._drops.count(1, run.leg.consumer)
 

@@ -25,6 +25,7 @@ Not thread-safe: everything here happens on the loop. Threads go through ``loop.
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from enum import Enum
 
 from edge.asgi import Event, Receive
@@ -39,6 +40,9 @@ CATCH_UP = 1000  # messages of a layer lane that is more than half full, for one
 DRAIN = 2.0  # seconds that a consumer has for what was heard before its link went
 NONE_YET: deque[Event] = deque(maxlen=0)  # of every lane until its first message; a deque of its own costs 700 bytes
 BURST = 16  # messages read in one turn of the loop; of a hundred flooded readers each reads within its grace
+
+
+HandOn = Callable[[Event], bool]  # takes an event of the transport at once: True where it has
 
 
 class Lane(Enum):
@@ -67,6 +71,7 @@ class Mailbox:
         "_waiter",
         "dropped",
         "given_up",
+        "hand_on",
     )
 
     def __init__(
@@ -79,6 +84,9 @@ class Mailbox:
     ) -> None:
         self.dropped = 0
         self.given_up = 0  # events that readers raised on too often
+        # A reader that passes the transport's events on to others may take them in the very call that brings them, and
+        # save a turn of the loop: True where it has. It is asked only where nothing waits before the event.
+        self.hand_on: HandOn | None = None
         self._in_hand: Acknowledged | None = None  # read last, handled when the reader comes back
         self._lent: list[Acknowledged] = []  # read, and handled when `give_back` says so
         self._transport = _Queue(transport_capacity, transport_grace)
@@ -122,11 +130,19 @@ class Mailbox:
         """Whether the last event is in, or was read: nothing more is taken."""
         return self._last is not None
 
+    @property
+    def has_room(self) -> bool:
+        """Whether the transport's next event is taken at once."""
+        queue = self._transport
+        return self._last is not None or len(queue.messages) < queue.capacity
+
     def offer(self, message: Event, lane: Lane = TRANSPORT) -> bool:
         """Take a message if there is room; never waits. False means that it was not taken (and not yet counted)."""
         queue = self._transport if lane is TRANSPORT else self._layer
         if self._last is not None or (len(queue.messages) >= queue.capacity and type(message) is not Acknowledged):
             return False
+        if self.hand_on is not None and lane is TRANSPORT and not queue.messages and self.hand_on(message):
+            return True
         if queue.messages is NONE_YET:
             queue.messages = deque()
         if type(message) is Acknowledged:

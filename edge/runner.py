@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from edge.asgi import Event, Receive, Scope, Send
 from edge.backoff import Backoff
@@ -23,6 +24,7 @@ from edge.errors import ConfigError, LinkLost, LocalProtocolError, Refused, Remo
 from edge.fanout import FanOut, Leg
 from edge.gate import Gate, Licence, is_connected_mode
 from edge.layers.base import ChannelLayer
+from edge.mailbox import Mailbox
 from edge.outbox import Outbox
 from edge.outbox_events import LIFETIMES, OutboxRefused
 from edge.registry import Device, Kind, Server
@@ -171,32 +173,46 @@ class Runner:
 
         async def heard() -> Event:
             event = await receive()
-            if "time" in event:
-                self.board.hear(event["time"])
-                if self.delivery is not None:
-                    self.delivery.hear(event)
-                self.observe(self.plan.device.name, "heard", event, "")
+            self._note(event)
             return event
 
-        async def gated(event: Event) -> None:
-            if event["type"].endswith(".called"):
-                await self._tell_caller(event)
-            elif not event["type"].endswith(".send"):
-                await send(event)
-            elif event.get("durable"):
-                await self.keep(event)
-            elif (refusal := await self._pass_gate(send, event)) and is_connected_mode(event):
-                raise Refused(refusal)
-
+        if (mailbox := Mailbox.behind(receive)) is not None:
+            mailbox.hand_on = self._hand_on
         self._send = send
         delivering = asyncio.create_task(self._deliver(send), name=f"edge-outbox-{self.plan.device.name}")
         try:
-            await self.fanout(scope, heard, gated)
+            await self.fanout(scope, heard, partial(self._gated, send))
         finally:
             self._send = None
             delivering.cancel()
             if self.delivery is not None:
                 self.channel.hold()
+
+    async def _gated(self, send: Send, event: Event) -> None:
+        """Send what a route sends, where it may."""
+        if event["type"].endswith(".called"):
+            await self._tell_caller(event)
+        elif not event["type"].endswith(".send"):
+            await send(event)
+        elif event.get("durable"):
+            await self.keep(event)
+        elif (refusal := await self._pass_gate(send, event)) and is_connected_mode(event):
+            raise Refused(refusal)
+
+    def _hand_on(self, event: Event) -> bool:
+        """Hand what was heard to the routes in the call that brought it, where all of them have room."""
+        if not self.fanout.take(event):
+            return False
+        self._note(event)
+        return True
+
+    def _note(self, event: Event) -> None:
+        """Count and show what was heard."""
+        if "time" in event:
+            self.board.hear(event["time"])
+            if self.delivery is not None:
+                self.delivery.hear(event)
+            self.observe(self.plan.device.name, "heard", event, "")
 
     async def _deliver(self, send: Send) -> None:
         """Send what waits in the outbox, for as long as the link is up."""

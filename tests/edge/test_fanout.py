@@ -41,13 +41,23 @@ def leg(key, app, **more):
     return Leg(key=key, app=app, consumer=f"a.{key}", **more)
 
 
+@pytest.fixture(autouse=True, params=[False, True], ids=["by the queue", "at once"])
+def at_once(request, monkeypatch):
+    """Both ways in: by ``receive``, and in the call that brings an event, as the runner has it."""
+    monkeypatch.setattr(Connection, "at_once", request.param)
+
+
 class Connection:
     """The transport's side of one connection."""
+
+    at_once = False
 
     def __init__(self, *legs, fan=None):
         self.fan = fan or FanOut(legs)
         self.mailbox = Mailbox()
         self.mailbox.offer({"type": "aprs.connect"})
+        if self.at_once:
+            self.mailbox.hand_on = self.fan.take
         self.sent = []
         self.fault = None
 
@@ -201,6 +211,30 @@ async def test_even_an_exit_stays_in_its_leg(how):
         await connection.hear("a")
         await connection.until(lambda: well.texts == ["a"])
         assert type(how).__name__ in connection.text()
+
+
+async def test_order_is_kept_where_a_leg_has_room_again_after_it_had_none():
+    async def dawdle(event, _send):
+        if event["type"] == "aprs.receive" and int(event["summary"]) % 100 == 0:
+            await asyncio.sleep(0.001)
+
+    slow, quick = App(dawdle), App()
+    wanted = [str(number) for number in range(3 * TRANSPORT_CAPACITY)]
+    async with Connection(leg("slow", slow), leg("quick", quick)) as connection:
+        for start in range(0, len(wanted), 700):
+            await connection.hear(*wanted[start : start + 700])
+        await connection.until(lambda: len(slow.texts) == len(quick.texts) == len(wanted))
+        assert slow.texts == quick.texts == wanted
+
+
+async def test_what_a_route_was_given_at_once_it_has_before_the_call_returns(at_once):
+    app = App()
+    async with Connection(leg("one", app)) as connection:
+        await connection.until(lambda: app.verbs == ["connect"])
+        assert connection.fan.take({"type": "aprs.receive", "summary": "a"})
+        assert connection.fan.status()[0].waiting == 1
+        await connection.until(lambda: app.texts == ["a"])
+    assert not connection.fan.take({"type": "aprs.receive", "summary": "b"}), "nobody is there any more"
 
 
 async def test_a_sleeping_async_leg_delays_nobody_and_its_memory_is_bounded(caplog):
