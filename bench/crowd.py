@@ -17,7 +17,7 @@ from bench import servers
 from bench.measure import answer
 from edge.asgi import App, Receive, Scope, Send
 from edge.consumers import AsyncWebsocketConsumer, WebsocketConsumer
-from edge.layers import get_channel_layer
+from edge.layers import channel_layers, get_channel_layer
 from edge.mailbox import Mailbox
 from transports import web
 
@@ -31,9 +31,9 @@ AT_ONCE = 20  # group sends under way
 Publish = Callable[[str, dict[str, Any]], Awaitable[object]]
 
 
-async def fanout(name: str, idle: int, redis: str = "") -> None:
+async def fanout(name: str, idle: int, address: str = "") -> None:
     """Serve the members of one group, or of rooms; publish when told."""
-    layer = await _layer(name, redis)
+    layer = await _layer(name, address)
     app, publish = _members(name, layer)
     kept = [await _idle_channel(layer, name) for _ in range(int(idle))]
 
@@ -154,18 +154,21 @@ def _members(name: str, layer: Any) -> tuple[App, Publish]:  # noqa: C901  (the 
     return Theirs.as_asgi(), getattr(layer, "group_send", None)
 
 
-async def _layer(name: str, redis: str) -> Any:
+async def _layer(name: str, address: str) -> Any:
     """Return the layer of a side: ours or theirs, whichever its consumers find by themselves."""
     servers.configure_django()
     logging.getLogger("asyncio").disabled = True
-    if name in {"raw", "edge"}:
+    if name == "edge-mqtt":
+        config = {"BACKEND": "edge.layers.mqtt.MqttChannelLayer", "CONFIG": {"url": address}}
+        channel_layers.configure({"default": config})
+    if name in {"raw", "edge", "edge-mqtt"}:
         return get_channel_layer()
     from channels.layers import get_channel_layer as get_theirs
     from django.conf import settings
 
-    if redis:
+    if address:
         backend = f"channels_redis.{'pubsub.RedisPubSubChannelLayer' if 'pubsub' in name else 'core.RedisChannelLayer'}"
-        hosts = [{"address": redis, "socket_timeout": None}]  # since redis-py 8 a read ends after 5 s
+        hosts = [{"address": address, "socket_timeout": None}]  # since redis-py 8 a read ends after 5 s
         settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend, "CONFIG": {"hosts": hosts}}}
     return get_theirs()
 

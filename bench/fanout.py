@@ -1,21 +1,24 @@
 """One message to a thousand browsers: deliveries per CPU second of the server, by way of a group.
 
 **Measured.** 1,000 WebSocket members behind uvicorn, in one process of clients that counts every text and its order.
-*raw* sends to each in turn, without a group. Then our in-memory layer, Channels' own, and channels_redis pub/sub on a
-Redis of its own, where there is one (its server's CPU is not counted). The same beside 20,000 channels that are open
-and idle. Last, 600 group sends to 20 rooms of one member each, 20 under way at a time: how many arrived.
+*raw* sends to each in turn, without a group. Then our in-memory layer, ours over MQTT on a mosquitto of its own,
+Channels' own in memory, and channels_redis pub/sub on a Redis of its own, each where its server is installed (the
+server's CPU is not counted). The same beside 20,000 channels that are open and idle. Last, 600 group sends to 20 rooms
+of one member each, 20 under way at a time: how many arrived, and with a layer that processes share, how many of those
+that another process sent.
 
 **Not said.** The peers get fewer messages, as they take longer; all but our side drop for a full channel (100), and
 are given no more than fit. Nobody of the thousand is slow: that is what `memory` and the tests look at.
 """
 
+import os
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from bench.measure import Child, Effort, Series, Table, cpu_seconds, number, times
 
@@ -25,32 +28,40 @@ ROOMS, SENDS = 20, 600
 SIDES = {
     "raw": "raw ASGI, sends in turn",
     "edge": "Edge",
+    "edge-mqtt": "Edge over MQTT",
     "channels": "Channels in memory",
     "channels-pubsub": "channels_redis pub/sub",
     "channels-core": "channels_redis core",
 }
-MESSAGES = {"raw": (150, 40), "edge": (150, 40), "channels": (10, 3), "channels-pubsub": (20, 6)}
+SERVERS = {"edge-mqtt": "mosquitto", "channels-pubsub": "redis-server", "channels-core": "redis-server"}
+SHARED = tuple(SERVERS)
+MESSAGES = {"raw": (150, 40), "edge": (150, 40), "edge-mqtt": (60, 20), "channels": (10, 3), "channels-pubsub": (20, 6)}
 MESSAGES_IDLE = {"edge": (150, 40), "channels": (1, 1)}  # the peer takes half a minute for one
 
 
 def run(effort: Effort) -> list[Table]:
     """Measure."""
-    with _redis() as redis:
-        sides = [side for side in SIDES if redis or side in {"raw", "edge", "channels"}]
+    with _redis() as redis, _mosquitto() as mosquitto:
+        found = {"redis-server": redis, "mosquitto": mosquitto}
+        addresses = {side: [found[program]] for side, program in SERVERS.items() if found[program]}
+        sides = [side for side in SIDES if side not in SERVERS or side in addresses]
         series = Series()
         for turn in range(effort.rounds):
             for side in sides:
+                address = addresses.get(side, [])
                 if side in MESSAGES:
-                    series.add(side, **_crowd(side, 0, effort.of(*MESSAGES[side]), redis))
+                    series.add(side, **_crowd(side, 0, effort.of(*MESSAGES[side]), address))
                 if side in MESSAGES_IDLE and (turn == 0 or side == "edge"):
-                    series.add(f"{side} idle", **_crowd(side, IDLE, effort.of(*MESSAGES_IDLE[side]), redis))
+                    series.add(f"{side} idle", **_crowd(side, IDLE, effort.of(*MESSAGES_IDLE[side]), address))
                 if side != "raw":
-                    series.add(f"{side} rooms", **_rooms(side, redis))
+                    series.add(f"{side} rooms", **_rooms(side, address))
+                if side in SHARED:
+                    series.add(f"{side} rooms apart", **_rooms(side, address, apart=True))
     return [_table(series, sides), _rooms_table(series, sides)]
 
 
-def _crowd(side: str, idle: int, messages: int, redis: str) -> dict[str, float]:
-    with Child("crowd", "fanout", side, idle, *_address(side, redis)) as server:
+def _crowd(side: str, idle: int, messages: int, address: list[str]) -> dict[str, float]:
+    with Child("crowd", "fanout", side, idle, *address) as server:
         url = server.hear()["url"]
         with Child("clients", url, MEMBERS) as clients:
             clients.hear()
@@ -64,20 +75,21 @@ def _crowd(side: str, idle: int, messages: int, redis: str) -> dict[str, float]:
     return {"rate": found["delivered"] / spent, "share": share, "disorder": found["disorder"]}
 
 
-def _rooms(side: str, redis: str) -> dict[str, float]:
-    with Child("crowd", "fanout", side, 0, *_address(side, redis)) as server:
+def _rooms(side: str, address: list[str], *, apart: bool = False) -> dict[str, float]:
+    """Send to rooms from the process that has their members, or from another."""
+    with Child("crowd", "fanout", side, 0, *address) as server, ExitStack() as stack:
         url = server.hear()["url"]
+        sender = server
+        if apart:
+            sender = stack.enter_context(Child("crowd", "fanout", side, 0, *address))
+            sender.hear()
         with Child("clients", f"{url}room*", ROOMS) as clients:
             clients.hear()
             time.sleep(0.3)
             clients.ask(count=SENDS // ROOMS, late=60, seconds=30)
-            server.tell(rooms=SENDS)
+            sender.tell(rooms=SENDS)
             found = clients.hear(60)
     return {"delivered": found["delivered"], "disorder": found["disorder"]}
-
-
-def _address(side: str, redis: str) -> list[str]:
-    return [redis] if side in {"channels-pubsub", "channels-core"} else []
 
 
 @contextmanager
@@ -99,6 +111,25 @@ def _redis() -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(10)
+
+
+@contextmanager
+def _mosquitto() -> Iterator[str]:
+    """Run a mosquitto of our own and give its address; nothing where there is none on this machine."""
+    program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+    if program is None:
+        yield ""
+        return
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    process = subprocess.Popen([program, "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(0.5)
+        yield f"mqtt://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 def _table(series: Series, sides: list[str]) -> Table:
@@ -124,10 +155,8 @@ def _table(series: Series, sides: list[str]) -> Table:
 
 
 def _rooms_table(series: Series, sides: list[str]) -> Table:
-    rows = [
-        (SIDES[side], number(series.median(f"{side} rooms", "delivered")), number(SENDS))
-        for side in sides
-        if side != "raw"
-    ]
+    kinds = [(side, "rooms", SIDES[side]) for side in sides if side != "raw"]
+    kinds += [(side, "rooms apart", f"{SIDES[side]}, sent by another process") for side in sides if side in SHARED]
+    rows = [(label, number(series.median(f"{side} {kind}", "delivered")), number(SENDS)) for side, kind, label in kinds]
     columns = (f"{SENDS} group sends to {ROOMS} rooms, 20 at a time", "delivered", "of")
     return Table(title="fanout: rooms", columns=columns, rows=tuple(rows))
