@@ -23,7 +23,8 @@ from edge.layers.mqtt import LayerAwayError, MqttChannelLayer
 from edge.layers.packing import pack
 from edge.testing import WebsocketCommunicator
 from tests.contract.layers import PrivateMosquitto
-from tests.scenarios.running import Process, environment, eventually
+from tests.scenarios.running import Box, Process, Workbench, environment, eventually, make_rows, short_folder
+from transports.probes import Browser, messages
 from transports.probes import broker as client
 
 django.setup()  # edge.apps is what hands the setting on
@@ -518,3 +519,54 @@ async def test_jobs_that_were_sent_before_a_worker_came_are_done(make, mosquitto
         assert code == 0, worker.words()
     finally:
         worker.kill()
+
+
+# A process with the devices, and another one with pages
+
+
+async def hear_on(bench, tnc, info):
+    while True:
+        await asyncio.to_thread(bench.hear, tnc, info)
+        await asyncio.sleep(NEVER)
+
+
+async def test_pages_of_another_process_show_what_the_devices_hear_and_live_on_without_the_broker(mosquitto, tmp_path):
+    with short_folder() as folder, their_site(tmp_path, mosquitto.url) as given, Workbench() as bench:
+        data = folder / "data"
+        data.mkdir()
+        tnc = bench.plug(folder / "tnc")
+        make_rows(data, {"name": "vhf", "kind": "aprs", "link": f"serial://{tnc.link}"})
+        more = {name: given[name] for name in ("DJANGO_SETTINGS_MODULE", "PYTHONPATH")}
+        serve = (sys.executable, "-m", "uvicorn", "--port", "0", "django_site.asgi:application")
+        with Box(data, **more) as box:
+            await asyncio.to_thread(box.turns, "vhf", "up")
+            pages = Process(*serve, folder=folder, env=environment(EDGE_DATA=str(data), **more), name="pages")
+            try:
+                url = (await asyncio.to_thread(pages.says, r"running on (http://\S+)"))[1]
+                assert "the devices are not run here" in pages.words()
+                browser = Browser(url)
+                login = await asyncio.to_thread(box.login_path)
+                await asyncio.to_thread(browser.submit, login)
+                async with asyncio.timeout(4 * SOON), browser.websocket("/ws/live/") as socket:
+                    told = messages(socket)
+                    assert {(await anext(told))["type"] for _ in range(2)} == {"status", "history"}
+                    await asyncio.to_thread(bench.hear, tnc, ">heard in one process, shown by another")
+                    async for message in told:
+                        if "shown by another" in json.dumps(message):
+                            break
+                    mosquitto.kill()
+                    await asyncio.to_thread(bench.hear, tnc, ">while the broker is away")
+                    await asyncio.to_thread(box.says, "without its MQTT broker")
+                    assert await asyncio.to_thread(lambda: box.device("vhf")["state"]) == "up"
+                    mosquitto.start()
+                    await asyncio.to_thread(box.says, "(?s)without its MQTT broker.*the channel layer is at")
+                    beacon = asyncio.create_task(hear_on(bench, tnc, ">and back again"))
+                    async for message in told:
+                        if "and back again" in json.dumps(message):
+                            break
+                    beacon.cancel()
+                await asyncio.to_thread(pages.stop)
+                assert "Application shutdown complete" in pages.words()
+                assert "Task was destroyed" not in pages.words()
+            finally:
+                pages.kill()
