@@ -17,7 +17,7 @@ from typing import Any
 from django.conf import settings
 from django.db import close_old_connections, connections
 
-from django_site import control
+from django_site import clock, control
 from django_site.tables import bring_tables_up_to_date
 from edge import __version__, outbox
 from edge.asgi import Event, Receive, Scope, Send
@@ -144,6 +144,7 @@ class Box:
             "pid": os.getpid(),
             "started": self.started,
             "problems": problems,
+            "clock_trusted": clock.trusted(),
             "ports": self.ports.words,
         }
 

@@ -4,6 +4,7 @@ import json
 import time
 from typing import Any
 
+from django_site import clock
 from django_site.commands import ask_box, parser, say
 from edge.cli import FAILED, NOT_RUNNING, OK
 
@@ -34,6 +35,7 @@ def lines(content: dict[str, Any], now: float) -> list[str]:
     found = [f"edge {box['version']}, process {box['pid']}, running for {span(now - box['started'])}"]
     found += [f"serial ports are {box['ports']}"] if "ports" in box else []
     found += [f"! {problem}" for problem in box["problems"]]
+    found += [f"? {clock.UNSURE}"] if box.get("clock_trusted") is False else []
     for device in content["devices"]:
         found += _device_lines(device, now)
     return found if content["devices"] else [*found, "There are no devices yet. Add one in the admin."]
