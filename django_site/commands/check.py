@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     else:
         for message in found:
             say(f"{_word(message)} {message.id}: {message.msg}" + (f"\n  {message.hint}" if message.hint else ""))
-        say(f"{len(found)} problems" if found else "Everything can work.")
+        say(f"{len(found)} problem{'s' * (len(found) != 1)}" if found else "Everything can work.")
     return FAILED if any(message.level >= checks.ERROR for message in found) else OK
 
 

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from django_site import control
 from django_site.commands import data_folder, parser, say, say_not_running
+from django_site.dashboard.lines import doubts
 from edge.cli import OK
 
 SHOWN = 200  # characters of a line's text
@@ -38,9 +39,9 @@ def line(message: dict[str, Any]) -> str:
     at = time.strftime("%H:%M:%S", time.gmtime(event.get("time", time.time())))
     who = f"{event['source']}>{event['destination']} " if event.get("source") and event.get("destination") else ""
     text = event.get("summary") or event.get("topic") or event.get("text") or _shown(event)
-    reason = f"  [{message['reason']}]" if message["reason"] else ""
+    remarks = "".join(f"  [{words}]" for words in (message["reason"], doubts(event)) if words)
     shown = "".join(character if character.isprintable() else "·" for character in f"{who}{text}"[:SHOWN])
-    return f"{at} {message['device']} {message['direction']:7} {shown}{reason}"
+    return f"{at} {message['device']} {message['direction']:7} {shown}{remarks}"
 
 
 def _shown(event: dict[str, Any]) -> str:

@@ -32,6 +32,7 @@ class Line:
     format: str = ""
     text: str = ""
     reason: str = ""  # why it was refused
+    doubts: str = ""  # which fields are not as the standard has them
 
 
 def line(device: str, direction: str, event: Mapping[str, Any], *, now: float, reason: str = "") -> Line:
@@ -46,6 +47,7 @@ def line(device: str, direction: str, event: Mapping[str, Any], *, now: float, r
         format=clean(_text(event, "format") or _format(event), MAX_NAME),
         text=summary(event),
         reason=clean(reason, MAX_TEXT),
+        doubts=doubts(event),
     )
 
 
@@ -68,6 +70,17 @@ def _summary_in_json(content: bytes) -> str:
     except (ValueError, RecursionError):
         return ""
     return clean(said, MAX_TEXT) if isinstance(said, str) else ""
+
+
+def doubts(event: Mapping[str, Any]) -> str:
+    """Say which fields of an APRS packet were read leniently or guessed, and why: "latitude, longitude guessed: …"."""
+    origins = event.get("origins")
+    if not isinstance(origins, Mapping):
+        return ""
+    fields: dict[str, list[str]] = {}
+    for name, origin in origins.items():
+        fields.setdefault(str(origin), []).append(str(name))
+    return clean("; ".join(f"{', '.join(names)} {origin}" for origin, names in fields.items()), MAX_TEXT)
 
 
 def payload(event: Mapping[str, Any]) -> bytes:

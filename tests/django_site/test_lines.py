@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_site.dashboard.lines import MAX_NAME, MAX_TEXT, clean, line, payload, readable, summary
+from django_site.dashboard.lines import MAX_NAME, MAX_TEXT, clean, doubts, line, payload, readable, summary
 
 HEARD = {
     "type": "aprs.receive",
@@ -30,6 +30,14 @@ def test_what_we_send_has_the_time_of_now_and_a_refusal_its_reason():
         "vhf", "refused", {"type": "ax25.send", "destination": "CQ", "info": b"hi"}, now=2000.0, reason="too fast"
     )
     assert (found.time, found.destination, found.text, found.reason) == (2000.0, "CQ", "hi", "too fast")
+
+
+def test_where_a_field_comes_from_is_said_once_for_all_that_come_from_there():
+    origins = {"latitude": "guessed: the middle", "longitude": "guessed: the middle", "id": "lenient: \n"}
+    assert doubts({"origins": origins}) == "latitude, longitude guessed: the middle; id lenient: ·"
+    assert line("vhf", "heard", {**HEARD, "origins": origins}, now=1.0).doubts.startswith("latitude, longitude guessed")
+    assert doubts(HEARD) == doubts({"origins": None}) == ""
+    assert len(doubts({"origins": {"x" * 300: "guessed: y"}})) <= MAX_TEXT
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ class Outbox:
 
     def put(self, frame: bytes) -> None:
         """Append a frame, dropping from the old end what stands in its way; or the frame itself, if it cannot fit."""
+        if not frame:  # a head that is empty would stand in the way of all that follow
+            return
         first = 1 if self._started else 0
         while self.size + len(frame) > self._limit and len(self._frames) > first:
             self.size -= len(self._frames[first])

@@ -21,3 +21,8 @@ def test_nothing_from_the_air_can_move_the_cursor():
 
 def test_a_long_payload_is_cut():
     assert len(shown({"bytes": {"hex": "61" * 5000}})) < SHOWN + 40
+
+
+def test_what_was_guessed_stands_behind_the_line():
+    text = shown({"summary": "position", "origins": {"symbol": "guessed: neither names one\r"}})
+    assert text == "00:00:00 vhf heard   position  [symbol guessed: neither names one·]"

@@ -42,3 +42,10 @@ def test_clearing_counts_what_was_lost():
     box.put(b"a")
     box.clear()
     assert (box.head(), box.size, box.dropped) == (b"", 0, 1)
+
+
+def test_nothing_does_not_stand_in_the_way_of_what_follows():
+    box = Outbox()
+    box.put(b"")
+    box.put(b"a")
+    assert (box.head(), box.size, box.dropped) == (b"a", 1, 0)

@@ -141,17 +141,22 @@ def _capabilities(fields: _Fields, form: str) -> str:
     return f"{form} {_join(*words)}"
 
 
+def _definition(fields: _Fields, _form: str) -> str:
+    return f"telemetry of {_text(fields, 'addressee')}: {_text(fields, 'text')}"  # which begins with PARM, UNIT …
+
+
 def _other(fields: _Fields, form: str) -> str:
     """The formats whose text says it all."""
     return " ".join([form, *(_text(fields, name) for name in _TEXTS if _text(fields, name))])
 
 
-_TEXTS = ("query", "experiment", "addressee", "definition", "text")
+_TEXTS = ("query", "experiment", "addressee", "text")
 _SENTENCES: dict[str, Callable[[_Fields, str], str]] = {
     **dict.fromkeys(("position", "mic-e", "object", "item", "weather", "grid", "nmea"), _place),
     **dict.fromkeys(("message", "bulletin"), _message),
     **dict.fromkeys(("ack", "reject"), _answer),
     "telemetry": _telemetry,
+    "telemetry-definition": _definition,
     "status": _status,
     "df": _bearing,
     "third-party": _third_party,

@@ -84,7 +84,7 @@ function row(packet) {
   cell(line, "device", packet.device);
   cell(line, "from", packet.source);
   cell(line, "to", to);
-  cell(line, "what", what);
+  doubt(cell(line, "what", what), packet.doubts);
   line.hidden = !wanted(line);
   return line;
 }
@@ -95,6 +95,14 @@ function cell(line, name, text) {
   place.dataset.cell = name;
   place.textContent = text;
   return place;
+}
+
+function doubt(place, doubts) {
+  if (!doubts) return; // all fields are as the standard has them
+  const words = document.createElement("small");
+  words.className = "doubts";
+  words.textContent = doubts;
+  place.append(" ", words);
 }
 
 function wanted(line) {
