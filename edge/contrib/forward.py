@@ -2,7 +2,8 @@
 
 The route's options name the broker's device, the topic and the payload: JSON with every field of the event (bytes as
 hexadecimal text), JSON with chosen fields, or a template (`edge.contrib.templates`). Delivery is at most once: while
-the broker is away up to a hundred messages wait for a minute; what is lost beyond that is told in the log.
+the broker is away up to a hundred messages wait for a minute; what is lost beyond that is told in the log. With
+``durable`` it is at least once, by the outbox (`edge.outbox`).
 
 Retained topics are bounded: the one that was silent longest is cleared at the broker when there would be more than
 ``most_topics``, and each after ``clear_after`` minutes of silence. A broker that speaks MQTT 5 clears it by itself
@@ -34,6 +35,7 @@ FIELDS = {
     "ax25": frozenset({"device", "source", "destination", "port"}),
     "serial": frozenset({"device"}),
 }
+RETAINED = "Bounds of what is retained"  # the heading of options that few need
 TICK = 5.0  # seconds between looks for topics that have been silent for too long
 
 
@@ -58,7 +60,7 @@ class ForwardOptions:
         help="With the event's fields in braces: {packet.latitude:.4f},{packet.longitude:.4f}. Empty: JSON.",
         maximum=1000,
     )
-    fields: str = option(
+    json_fields: str = option(
         "",
         label="Fields of the JSON",
         help="By name, with commas: source, lat=packet.latitude. Empty: all of them. Not with a payload of your own.",
@@ -70,12 +72,18 @@ class ForwardOptions:
         help="What happens where the packet has not what the payload or the fields name.",
         choices=(("empty", "Leave it empty (null in JSON)"), ("skip", "Publish nothing")),
     )
-    qos: int = option(0, label="QoS", minimum=0, maximum=2)
+    qos: int = option(0, label="QoS", help="1 and 2: the broker confirms it.", minimum=0, maximum=2)
+    durable: bool = option(
+        False,
+        label="Keep while the broker is away",
+        help="In the outbox, on disk, also across a restart. The broker confirms each message.",
+    )
     retain: bool = option(False, label="Retain", help="The broker keeps the last message of each topic for newcomers.")
     clear_after: int = option(
         0,
         label="Clear after silence",
         help="What was retained is taken back when the topic was silent for so long. 0: never.",
+        group=RETAINED,
         unit="min",
         minimum=0,
         maximum=525_600,
@@ -84,6 +92,7 @@ class ForwardOptions:
         1000,
         label="Most retained topics",
         help="Beyond, the one that was silent longest is cleared.",
+        group=RETAINED,
         minimum=1,
         maximum=10_000,
     )
@@ -138,7 +147,10 @@ class Forward(AsyncConsumer):
         if options.retain and options.clear_after and payload:
             properties["message_expiry_interval"] = options.clear_after * 60
         origins.note(topic, payload, device)
-        return await self.outlet.publish(topic, payload, qos=options.qos, retain=options.retain, properties=properties)
+        kept = {"durable": True} if options.durable else {}
+        return await self.outlet.publish(
+            topic, payload, qos=options.qos, retain=options.retain, properties=properties, **kept
+        )
 
     async def _clear_forever(self) -> None:
         while self.options.clear_after:
@@ -185,14 +197,14 @@ class Payload:
     """What makes the payload of an event's fields: None where nothing is to be published. ConfigError at the making."""
 
     def __init__(self, options: ForwardOptions) -> None:
-        if options.payload and options.fields:
+        if options.payload and options.json_fields:
             raise ConfigError("payload: give a payload or the fields of the JSON, not both")
         self.skip = options.missing == "skip"
         try:
             self.template = Template.parse(options.payload) if options.payload else None
         except ConfigError as error:
             raise ConfigError(f"payload: {error}") from error
-        self.fields = dict(_chosen(options.fields))
+        self.fields = dict(_chosen(options.json_fields))
 
     def __call__(self, values: Mapping[str, Any]) -> str | None:
         """Write one payload."""

@@ -23,6 +23,7 @@ from edge.contrib.discovery import (
 from edge.contrib.templates import is_number, topic_word
 from edge.options import option
 
+NAMES = "Names and bounds"  # the heading of options that few need
 FRESH = 3600.0  # seconds
 ACCURACY = 18.0  # metres; a hundredth of a minute (APRS 1.0.1, chapter 6)
 STEPS = (ACCURACY, 185.0, 1852.0, 18_520.0, 111_120.0)  # metres, by how many digits the sender left out
@@ -45,10 +46,15 @@ class StationsOptions:
         "broker", label="Broker", help="The name of the device that is the MQTT broker.", minimum=1, maximum=40
     )
     node: str = option(
-        "edge", label="Name of this box", help="In ids and topics; each box has its own.", minimum=1, maximum=40
+        "edge",
+        label="Name of this box",
+        help="In ids and topics; each box has its own.",
+        group=NAMES,
+        minimum=1,
+        maximum=40,
     )
     discovery_prefix: str = option(
-        "homeassistant", label="Discovery prefix", help="As in Home Assistant.", minimum=1, maximum=100
+        "homeassistant", label="Discovery prefix", help="As in Home Assistant.", group=NAMES, minimum=1, maximum=100
     )
     availability: str = option(
         "",
@@ -58,12 +64,19 @@ class StationsOptions:
     )
     positions: bool = option(False, label="Positions", help="Show stations on the map, as device trackers.")
     expire_hours: int = option(
-        24, label="Forget after silence", help="Then the station is taken back.", unit="h", minimum=1, maximum=8760
+        24,
+        label="Forget after silence",
+        help="Then the station is taken back.",
+        group=NAMES,
+        unit="h",
+        minimum=1,
+        maximum=8760,
     )
     most_stations: int = option(
         100,
         label="Most stations",
         help="Beyond, the one that was silent longest is taken back.",
+        group=NAMES,
         minimum=1,
         maximum=1000,
     )

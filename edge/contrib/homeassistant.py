@@ -18,7 +18,7 @@ from edge.asgi import Event
 from edge.consumers.feeds import AsyncAprsConsumer
 from edge.contrib.box_status import BoxStatus, BoxStatusOptions
 from edge.contrib.discovery import Config, Measure, device_message, identifier, sensor, switch_state
-from edge.contrib.ha_stations import Publish, Stations, StationsOptions
+from edge.contrib.ha_stations import NAMES, Publish, Stations, StationsOptions
 from edge.contrib.outlet import Outlet
 from edge.errors import ConfigError
 from edge.options import option
@@ -85,10 +85,15 @@ class HomeAssistantBoxOptions(BoxStatusOptions):
     """Where to, how often, and by what name."""
 
     node: str = option(
-        "edge", label="Name of this box", help="In ids and topics; each box has its own.", minimum=1, maximum=40
+        "edge",
+        label="Name of this box",
+        help="In ids and topics; each box has its own.",
+        group=NAMES,
+        minimum=1,
+        maximum=40,
     )
     discovery_prefix: str = option(
-        "homeassistant", label="Discovery prefix", help="As in Home Assistant.", minimum=1, maximum=100
+        "homeassistant", label="Discovery prefix", help="As in Home Assistant.", group=NAMES, minimum=1, maximum=100
     )
     availability: str = option(
         "",

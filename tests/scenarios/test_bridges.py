@@ -50,7 +50,7 @@ async def test_a_position_is_published_by_a_template_and_is_there_for_newcomers(
 
 
 async def test_chosen_fields_of_an_object_go_to_the_objects_own_topic(house):
-    options = {"topic": "aprs/{station}", "fields": "by=source, lat=packet.latitude, packet.altitude"}
+    options = {"topic": "aprs/{station}", "json_fields": "by=source, lat=packet.latitude, packet.altitude"}
     await house.run(house.radio("vhf"), routes=[("vhf", "forward.Forward", "format=object", options)])
     async with house.stranger("aprs/#") as other:
         await house.hears("vhf", heard(";A/$+#   X*092345z4930.00N/07245.00W-"))
