@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import sqlite3
 import time
 from io import TextIOWrapper
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 from django.conf import settings
 from django.db import close_old_connections, connections
 
-from django_site import clock, control
+from django_site import clock, control, rescue
 from django_site.tables import bring_tables_up_to_date
 from edge import __version__, outbox
 from edge.asgi import Event, Receive, Scope, Send
@@ -71,6 +72,7 @@ class Box:
         self.data = data
         self.started = time.time()
         self.progress = Progress()
+        self.notices: list[str] = []  # what a person should know of this start, until the next
         self.problem = ""  # what keeps the rows from being read, in plain words
         layer = get_channel_layer()
         if layer is None:
@@ -97,6 +99,7 @@ class Box:
         """Start everything. Raises ConfigError where another process runs the devices of this data folder."""
         global _current  # noqa: PLW0603  (one box a process is what a box is)
         self._lock = _lock(self.data)
+        self.notices = await asyncio.to_thread(_look_after_files)
         _current = self
         outbox.use(self.outbox)
         for name, work in (
@@ -138,7 +141,8 @@ class Box:
         """Return what the box says of itself, as plain values."""
         counts = self.outbox.counts()
         stray = outbox.waiting_for((device.name for device in self.status()), counts)
-        problems = [problem for problem in (self.problem, self.packets.problem, self.outbox.problem, *stray) if problem]
+        problems = [problem for problem in (self.problem, self.packets.problem, self.outbox.problem) if problem]
+        problems += [*self.notices, *stray]
         return {
             "version": __version__,
             "pid": os.getpid(),
@@ -265,9 +269,42 @@ def _load_desired() -> Desired:
     try:
         bring_tables_up_to_date()
         desired: Desired = import_string("django_site.devices.wishes:desired")()
+        _keep_copy()
         return desired
     finally:
         connections.close_all()
+
+
+def _look_after_files() -> list[str]:
+    """Check both databases, and rebuild what is damaged; return what a person should know. In a thread."""
+    settings_file, history = (Path(settings.DATABASES[name]["NAME"]) for name in ("default", "history"))
+    found: list[str] = []
+    for path, rebuild in ((settings_file, _rebuild_settings), (history, rescue.begin_anew)):
+        try:
+            said = rebuild(path)
+        except (OSError, sqlite3.Error) as error:  # the page must come up to say so
+            said = f"{path.name} is damaged and could not be rebuilt: {error}"
+        if said:
+            logger.error("%s", said)
+            found.append(said)
+    return found
+
+
+def _rebuild_settings(path: Path) -> str:
+    return rescue.look_after(path, _copy_of(path))
+
+
+def _keep_copy() -> None:
+    path = Path(settings.DATABASES["default"]["NAME"])
+    try:
+        if path.exists():  # it may not be a file, in settings of one's own
+            rescue.keep_copy(path, _copy_of(path))
+    except (OSError, sqlite3.Error) as error:
+        logger.warning("no copy of the settings could be written: %s", error)
+
+
+def _copy_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.copy")
 
 
 def _lock(data: Path) -> TextIOWrapper:
