@@ -8,7 +8,7 @@ import time
 
 from bench.measure import Effort, Table
 
-BENCHES = ("codecs", "latency", "consumer", "fanout", "isolation", "memory", "idle", "whole", "mqtt")
+BENCHES = ("codecs", "latency", "consumer", "fanout", "isolation", "memory", "idle", "outbox", "whole", "mqtt")
 
 
 def main() -> int:
