@@ -116,7 +116,10 @@ class Outbox:
 
     def of(self, device: str) -> Waiting:
         """Return what waits for a device."""
-        return self._devices.setdefault(device, Waiting())
+        waiting = self._devices.get(device)
+        if waiting is None:
+            waiting = self._devices[device] = Waiting()
+        return waiting
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return the counts of each device that has any; from any thread."""
