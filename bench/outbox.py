@@ -50,7 +50,7 @@ def _make_tables() -> None:
     import django
 
     django.setup()
-    from django_site.box import bring_tables_up_to_date
+    from django_site.tables import bring_tables_up_to_date
 
     bring_tables_up_to_date()
 
