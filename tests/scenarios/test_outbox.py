@@ -42,6 +42,7 @@ class Relay:
         self.port = free_port()
         self.server = None
         self.writers = set()
+        self.tasks = set()
 
     async def mend(self):
         self.server = await asyncio.start_server(self.carry, "127.0.0.1", self.port)
@@ -51,11 +52,14 @@ class Relay:
             self.server.close()
             for writer in self.writers:
                 writer.transport.abort()
+            await asyncio.wait(self.tasks or {asyncio.create_task(asyncio.sleep(0))}, timeout=SOON)
             self.server = None
 
     async def carry(self, reader, writer):
+        self.tasks.add(asyncio.current_task())
+        self.writers.add(writer)
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
-        self.writers |= {writer, far_writer}
+        self.writers.add(far_writer)
         with contextlib.suppress(OSError):
             await asyncio.gather(self.pump(reader, far_writer), self.pump(far_reader, writer))
 
