@@ -3,6 +3,9 @@
 Bounded by ``most_stations``: beyond, the one that was silent longest is taken back. One that was silent for
 ``expire_hours`` is taken back too. A field that was not sent for `FRESH` seconds is null: a station may send rain and
 wind in turns, but yesterday's wind is none.
+
+Telemetry is held back until the station's equations are heard, `PATIENCE` seconds at most: raw numbers in a history of
+volts cannot be taken out again, and after a restart of the box nothing is known of any station.
 """
 
 from collections import OrderedDict
@@ -25,6 +28,7 @@ from edge.options import option
 
 NAMES = "Names and bounds"  # the heading of options that few need
 FRESH = 3600.0  # seconds
+PATIENCE = 7200.0  # seconds; stations send their definitions every half an hour or so, and some have none
 ACCURACY = 18.0  # metres; a hundredth of a minute (APRS 1.0.1, chapter 6)
 STEPS = (ACCURACY, 185.0, 1852.0, 18_520.0, 111_120.0)  # metres, by how many digits the sender left out
 _SAID = ("altitude", "course", "speed", "symbol", "comment")  # that go along with a place
@@ -89,6 +93,7 @@ class Station:
     name: str
     identity: str
     topic: str
+    begun: float  # when it was heard first
     heard: float
     told: float = 0.0  # when its discovery was published
     message: bytes = b""  # which
@@ -96,6 +101,12 @@ class Station:
     telemetry: Telemetry = field(default_factory=Telemetry)
     values: dict[str, tuple[Any, float]] = field(default_factory=dict)  # by component: the value, and when it was sent
     place: bytes = b""
+
+    def read(self, weather: Mapping[str, Any], report: Mapping[str, Any], now: float) -> dict[str, Any]:
+        """Return the values of a packet by component; of telemetry once it is known what it means, or never will."""
+        found = {key: weather[key] for key in WEATHER if is_number(weather.get(key))}
+        is_known = bool(self.telemetry.coefficients) or now - self.begun >= PATIENCE
+        return {**found, **self.telemetry.values(report)} if is_known else found
 
     def state(self, now: float) -> bytes:
         """Write the state of all components."""
@@ -136,20 +147,20 @@ class Stations:
         if format_ == "telemetry-definition":
             yield from self._define(str(event["source"]), packet, now)
             return
-        name = str(packet.get("name") if format_ in ("object", "item") and packet.get("name") else event["source"])
-        values = self._values(name, packet)
         place = _place(packet) if self.options.positions else b""
-        if not values and not place:
+        weather, report = packet.get("weather"), packet.get("telemetry")
+        if not place and not weather and not report:
             return
+        name = str(packet.get("name") if format_ in ("object", "item") and packet.get("name") else event["source"])
         yield from self._room_for(name)
         station = self._station(name, now)
-        station.values |= {key: (value, now) for key, value in values.items()}
         station.device = packet.get("device") or station.device
+        if values := station.read(weather or {}, report or {}, now):
+            station.values |= {key: (value, now) for key, value in values.items()}
+            yield self._keep(f"{station.topic}/state", station.state(now))
         if place:
             station.place = place
             yield self._keep(f"{station.topic}/place", place)
-        if values:
-            yield self._keep(f"{station.topic}/state", station.state(now))
         yield from self._tell(station, now)
 
     def tick(self, now: float) -> Iterator[Publish]:
@@ -181,15 +192,6 @@ class Stations:
         station.telemetry.define(packet)
         yield from self._tell(station, now)
 
-    def _values(self, name: str, packet: Mapping[str, Any]) -> dict[str, Any]:
-        weather = packet.get("weather")
-        found = {key: weather[key] for key in WEATHER if is_number(weather.get(key))} if weather else {}
-        report = packet.get("telemetry")
-        if isinstance(report, Mapping):
-            known = self._stations.get(name)
-            found |= (known.telemetry if known else Telemetry()).values(report)
-        return found
-
     def _room_for(self, name: str) -> Iterator[Publish]:
         while name not in self._stations and len(self._stations) >= self.options.most_stations:
             yield from self._take_back(next(iter(self._stations)))
@@ -199,7 +201,7 @@ class Stations:
         if station is None:
             identity = identifier(self.options.node, self.device, name)
             topic = "/".join(topic_word(word) for word in (self.options.node, self.device, identity))
-            station = self._stations[name] = Station(name=name, identity=identity, topic=topic, heard=now)
+            station = self._stations[name] = Station(name=name, identity=identity, topic=topic, begun=now, heard=now)
         station.heard = now
         self._stations.move_to_end(name)
         return station

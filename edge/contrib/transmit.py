@@ -19,7 +19,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,13 +30,28 @@ from edge.contrib.outlet import Outlet
 from edge.contrib.requests import Denied, Maker, Request, TransmitOptions
 from edge.contrib.templates import Template
 from edge.errors import ConfigError
-from edge.messaging import MAX_ID, RETRY_GAPS
+from edge.messaging import RETRY_GAPS
 from edge.topics import TopicFilter, topic_problem
 
 logger = logging.getLogger("edge.contrib.transmit")
 
+
+def _number() -> Iterator[str]:
+    """Give the ids of all bridges in turn: B and four more, so that none is one of a conversation or of the outbox.
+
+    A peer takes a message whose id it knows for a copy. It begins by the clock, elsewhere than before a restart.
+    """
+    number = int(time.time())
+    while True:
+        number += 1
+        yield "B" + "".join(DIGITS[number // 36**place % 36] for place in (3, 2, 1, 0))
+
+
+_ids = _number()
+
 ANSWER = 65.0  # seconds until a device that says nothing counts as down; the layer has dropped the event by then
 TICK = 1.0  # seconds between looks at what is due
+DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MARK = "edge"  # the field of a result by which bridges know one
 
 
@@ -72,7 +87,6 @@ class Transmit(AsyncConsumer):
         self.result_topic = Template.parse(self.options.result_topic) if self.options.result_topic else None
         self.pending: dict[str, _Pending] = {}
         self.tapping = False
-        self.next_id = int(time.time()) % MAX_ID + 1  # other than before a restart, as in `edge.messaging`
         self.reply_channel = self.channel_name  # its first use opens it
         self.clock = asyncio.create_task(self._tick_forever(), name=f"edge-transmit-{self.scope['device']}")
 
@@ -131,8 +145,7 @@ class Transmit(AsyncConsumer):
 
     async def _start(self, event: dict[str, Any], to: str, reply: tuple[str, bytes | None] | None) -> None:
         """Send one for the first time."""
-        id_, self.next_id = str(self.next_id), self.next_id % MAX_ID + 1
-        now = time.monotonic()
+        id_, now = next(_ids), time.monotonic()
         pending = _Pending(event=event, to=to, reply=reply, due=now + ANSWER)
         if self.options.acknowledge and event.get("packet", {}).get("format") == "message":
             event["packet"]["id"] = id_

@@ -81,7 +81,7 @@ def state(unique_id):
 async def test_stations_appear_with_their_values_and_are_there_for_a_home_assistant_that_comes_later(house):
     await house.run(house.radio("vhf"), routes=[STATIONS], **WILL)
     async with home_assistant(house) as ha:
-        for info in (WEATHER, "T#005,138,050,000,000,000,10000000", ":QQ1WX    :PARM.Battery", ":QQ1WX    :UNIT.V"):
+        for info in (WEATHER, ":QQ1WX    :PARM.Battery", ":QQ1WX    :UNIT.V"):
             await house.hears("vhf", heard(info))
         await house.hears("vhf", heard(":QQ1WX    :EQNS.0,0.1,0"))
         await house.hears("vhf", heard("T#006,138,050,000,000,000,10000000"))

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from edge.contrib.ha_stations import FRESH, Stations, StationsOptions
+from edge.contrib.ha_stations import FRESH, PATIENCE, Stations, StationsOptions
 from tests.scenarios.hass import Hass
 from transports.codecs import aprs
 
@@ -43,12 +43,16 @@ def test_a_weather_station_is_told_with_its_units():
     assert {expiry for _, _, expiry in house.messages} == {86_400}
 
 
-def test_telemetry_is_told_with_names_units_and_equations_when_they_come():
+EQUATIONS = ":QQ1WX    :EQNS.0,0.1,0,0,1,-20"
+
+
+def test_telemetry_is_told_with_names_units_and_equations_once_they_have_come():
     house = House()
-    house.hear("T#005,100,050,000,000,000,10000000")
-    assert house.hass.state("edge_vhf_QQ1WX_a1") == 100
-    for text in ("PARM.Battery,Inside,,,,Door", "UNIT.V,deg.C", "EQNS.0,0.1,0,0,1,-20", "BITS.11111111,Hut"):
+    for text in ("PARM.Battery,Inside,,,,Door", "UNIT.V,deg.C", "BITS.11111111,Hut"):
         house.hear(f":QQ1WX    :{text}")
+    house.hear("T#005,138,050,000,000,000,10000000")
+    assert not house.messages, "raw numbers must not be taken for volts"
+    house.hear(EQUATIONS)
     house.hear("T#006,138,050,000,000,000,10000000")
     names = house.hass.names()
     assert names["Battery"]["state"] == pytest.approx(13.8)
@@ -58,11 +62,23 @@ def test_telemetry_is_told_with_names_units_and_equations_when_they_come():
     assert house.hass.devices["edge_vhf_QQ1WX"]["device"]["model"] == "Hut"
 
 
-def test_only_the_station_itself_says_what_its_telemetry_means():
+def test_telemetry_without_equations_is_told_as_it_was_sent_when_none_came_for_two_hours():
     house = House()
     house.hear("T#005,100,050,000,000,000,10000000")
+    house.hear("T#006,101,050,000,000,000,10000000", now=PATIENCE - 1)
+    assert not house.messages
+    house.hear("T#007,102,050,000,000,000,10000000", now=PATIENCE)
+    assert house.hass.state("edge_vhf_QQ1WX_a1") == 102
+
+
+def test_only_the_station_itself_says_what_its_telemetry_means():
+    house = House()
+    house.hear(EQUATIONS)
     house.hear(":QQ1WX    :PARM.Money", source="QQ2BAD")
+    house.hear(":QQ1WX    :EQNS.0,0,666", source="QQ2BAD")
+    house.hear("T#005,100,050,000,000,000,10000000")
     assert "Money" not in house.hass.names()
+    assert house.hass.state("edge_vhf_QQ1WX_a1") == 10
 
 
 def test_positions_are_told_where_they_are_asked_for():
@@ -114,7 +130,8 @@ def test_stations_are_bounded_and_the_one_that_was_silent_longest_goes():
 def test_everything_can_be_told_again_and_taken_back():
     house = House(positions=True)
     house.hear(WEATHER)
-    house.hear("T#005,100,050,000,000,000,10000000", source="QQ1HUT")
+    house.hear(EQUATIONS)
+    house.hear("T#005,100,050,000,000,000,10000000")
     new = Hass()
     for topic, payload, _ in house.stations.everything(1.0):
         new.take(topic, payload)
