@@ -1,5 +1,6 @@
 """Routers: the first match wins, inner ones see what is left over, and a stranger's URL is no error of ours."""
 
+import django
 import pytest
 from django.urls import include, path, re_path
 
@@ -15,6 +16,8 @@ from edge.routing import (
     topic,
 )
 from edge.testing import FeedCommunicator
+
+django.setup()  # `edge.apps` puts ASGI_APPLICATION where get_default_application looks
 
 
 def app(name):
