@@ -75,6 +75,7 @@ class _Dialogue:
         self.heard = now
         self.accepted = False
         self.left = ""  # why the peer has left
+        self.lost = False  # its consumer was told that the link is
         self.room = asyncio.Event()  # what waits for the peer has become less, or it is over
 
 
@@ -222,18 +223,38 @@ class _Feed:
             "state": self.scope.get("state", {}),
         }
         try:
-            await self.app(scope, dialogue.mailbox.receive, lambda event: self._from_app(dialogue, event))
-        except LinkLost:
-            logger.debug("%s: the link went while the consumer spoke to %s", self.device, dialogue.peer)
-        except (Exception, SystemExit) as error:  # the fence: whatever a consumer raises stays in its dialogue
-            self.faults.add(error)
-            logger.exception("%s: the conversation with %s failed", self.device, dialogue.peer)
+            while not await self._call_app(scope, dialogue):
+                # What a broker waits to hear about is given again, as to any consumer (`edge.receipts`).
+                dialogue.accepted = False
+                dialogue.mailbox.begin_again({"type": "conversation.connect"})
+                if len(dialogue.mailbox) == 1:
+                    break  # it was given up, and nothing more was said
         finally:
             await self._hang_up(dialogue.peer, CloseCode.NORMAL, "", dialogue)
             if not self.ending:
                 dialogue.mailbox.abandon()
 
+    async def _call_app(self, scope: Scope, dialogue: _Dialogue) -> bool:
+        """Run the consumer to its end; False where it raised on something that is to be given again."""
+        try:
+            await self.app(dict(scope), dialogue.mailbox.receive, lambda event: self._from_app(dialogue, event))
+        except (Exception, SystemExit) as error:  # the fence: whatever a consumer raises stays in its dialogue
+            if isinstance(error, LinkLost) and (dialogue.lost or dialogue.mailbox.closed):
+                logger.debug("%s: the link went while the consumer spoke to %s", self.device, dialogue.peer)
+                return True
+            self.faults.add(error)
+            logger.exception("%s: the conversation with %s failed", self.device, dialogue.peer)
+            return dialogue.mailbox.closed or not dialogue.mailbox.unfinished
+        return True
+
     async def _from_app(self, dialogue: _Dialogue, event: Event) -> None:
+        try:
+            await self._obey(dialogue, event)
+        except LinkLost:
+            dialogue.lost = True
+            raise
+
+    async def _obey(self, dialogue: _Dialogue, event: Event) -> None:
         type_ = event["type"]
         if type_ == "conversation.accept":
             dialogue.accepted = True

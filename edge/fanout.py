@@ -245,6 +245,7 @@ class Run:
         self._ended = ""  # why it does not run although the link is up
         self._closed = asyncio.Event()
         self._link_stays = True
+        self._link_went = False  # a send of ours said so; its end follows
         self.mailbox.offer(self._connect())
         self.task = asyncio.create_task(self._run(), name=f"edge-leg-{self.device}-{leg.consumer}")
 
@@ -281,7 +282,11 @@ class Run:
     async def send(self, event: Event) -> None:
         """Pass on what the consumer sends; its ``close`` closes this leg, not the device."""
         if not event["type"].endswith(".close"):
-            await (self._send(event) if self._watch is None else self._send_watched(self._watch, event))
+            try:
+                await (self._send(event) if self._watch is None else self._send_watched(self._watch, event))
+            except LinkLost:
+                self._link_went = True
+                raise
         elif not self.mailbox.closed:
             code, reason = int(event.get("code", CloseCode.NORMAL)), event.get("reason", "")
             self._ended = f"closed itself ({code}{f', {reason}' if reason else ''}); begins again with the next link"
@@ -341,10 +346,11 @@ class Run:
         """Call the consumer until it ends; return what it raised."""
         try:
             await self.leg.app(dict(self.scope), self.mailbox.receive, self.send)
-        except LinkLost as error:
-            self._ended = f"ended, for {error}; begins again with the next link"
-            return None
         except (Exception, SystemExit) as error:  # the fence: whatever a consumer raises stays in its leg
+            # Of another device's link it is an error as any other: this one is up, and what it hears goes on.
+            if isinstance(error, LinkLost) and (self._link_went or self.mailbox.closed):
+                self._ended = f"ended, for {error}; begins again with the next link"
+                return None
             self._faults.add(error)
             logger.exception("%s: %s raised", self.device, self.leg.consumer)
             return error

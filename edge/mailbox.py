@@ -213,6 +213,11 @@ class Mailbox:
                 event.receipt.release()
         self._transport.messages = deque((first, *again, *self._transport.messages))
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether an event with a receipt was read and not handled: one that its reader raised on."""
+        return self._in_hand is not None or bool(self._lent)
+
     def stir(self, _: object = None) -> None:
         """Wake the reader although nothing came: there may be something elsewhere."""
         self._wake()

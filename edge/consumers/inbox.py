@@ -22,6 +22,7 @@ from edge.asgi import Event, Receive
 from edge.errors import LinkLost
 from edge.layers import AttachableLayer, ChannelLayer
 from edge.mailbox import LAYER, TRANSPORT, Lane, Mailbox
+from edge.receipts import Acknowledged, Receipt
 from edge.spec import CloseCode
 
 logger = logging.getLogger("edge.consumers")
@@ -109,7 +110,7 @@ class Inbox:
             if event["type"].endswith(".disconnect"):
                 mailbox.close(event)
                 return
-            await _deliver(mailbox, event, TRANSPORT)
+            await (_deliver_and_wait if _is_waited_for(event) else _deliver_heard)(mailbox, event)
 
     def stop(self) -> "list[asyncio.Task[None]]":
         """Hear nothing more; return the tasks that end now."""
@@ -190,6 +191,25 @@ async def _restored(restore: Restore) -> bool:
             return await restore()
         except Exception as error:  # noqa: BLE001  (whatever a third party's layer raises: it is not back yet)
             logger.debug("the channel layer is still away: %s", error)
+
+
+def _is_waited_for(event: Event) -> bool:
+    """Whether a sender wants to know that it was handled; a middleware may have made a plain dictionary of it."""
+    return type(event) is Acknowledged or (event["type"] == "mqtt.receive" and bool(event.get("qos")))
+
+
+async def _deliver_heard(mailbox: Mailbox, event: Event) -> None:
+    await _deliver(mailbox, event, TRANSPORT)
+
+
+async def _deliver_and_wait(mailbox: Mailbox, event: Event) -> None:
+    """Deliver, and wait until it was handled: to ask for the next one is to say so (`edge.receipts`).
+
+    So what its consumer raises on is still with its sender, and comes again.
+    """
+    handled = asyncio.Event()
+    await _deliver(mailbox, Acknowledged(event, Receipt(handled.set)), TRANSPORT)
+    await handled.wait()
 
 
 async def _deliver(mailbox: Mailbox, message: Event, lane: Lane) -> None:

@@ -8,6 +8,7 @@ from edge.carriers import AprsCarrier, MqttCarrier
 from edge.conversations import MAX_DIALOGUES, MAX_SAID, MAX_TASKS, Conversations
 from edge.errors import LinkLost, LocalProtocolError
 from edge.mailbox import Mailbox
+from edge.receipts import Acknowledged, Receipt
 from tests.edge.samples import ChatConsumer
 
 LIMIT = 5  # seconds; no wait here is longer
@@ -97,6 +98,48 @@ class MqttFeed(Feed):
         await self.until(lambda: len(self.sent) >= count)
         assert {event["topic"] for event in self.sent} == {"chat/anna/out"}
         return [event["payload"] for event in self.sent]
+
+
+class Attempts:
+    """An app whose dialogues raise on what begins with "bad", the first ``times``."""
+
+    def __init__(self, times, error):
+        self.times, self.error = times, error
+        self.heard = []
+
+    async def __call__(self, scope, receive, send):
+        await receive()
+        await send({"type": "conversation.accept"})
+        while (event := await receive())["type"] == "conversation.receive":
+            self.heard.append(event["text"])
+            if event["text"] == "bad" and self.heard.count("bad") <= self.times:
+                raise self.error
+
+
+@pytest.mark.parametrize(("times", "tries", "error"), [(1, 2, ValueError("boom")), (9, 3, LinkLost("another device"))])
+async def test_what_a_broker_waits_to_hear_about_is_given_again_to_a_dialogue_that_raised(times, tries, error):
+    app, acknowledged = Attempts(times, error), []
+    async with MqttFeed(app) as feed:
+        for text in ("bad", "good"):
+            event = {"type": "mqtt.receive", "topic": "chat/anna/in", "payload": text.encode(), "retain": False}
+            receipt = Receipt(lambda text=text: acknowledged.append((text, app.heard.count(text))))
+            feed.mailbox.push(Acknowledged(event, receipt))
+        await feed.until(lambda: len(acknowledged) == 2)
+        assert acknowledged == [("bad", tries), ("good", 1)]
+        assert app.heard == ["bad"] * tries + ["good"]
+        assert feed.app.faults.count == min(times, 3)
+
+
+async def test_a_dialogue_whose_only_message_was_given_up_ends():
+    app, acknowledged = Attempts(9, ValueError("boom")), []
+    async with MqttFeed(app) as feed:
+        event = {"type": "mqtt.receive", "topic": "chat/anna/in", "payload": b"bad", "retain": False}
+        feed.mailbox.push(Acknowledged(event, Receipt(lambda: acknowledged.append(1))))
+        feed.hear("")  # the reader of the feed itself comes back
+        await feed.until(lambda: acknowledged)
+        assert app.heard == ["bad"] * 3
+        feed.hear("good")
+        await feed.until(lambda: app.heard[-1:] == ["good"])
 
 
 class Recorder:

@@ -9,6 +9,7 @@ from edge.consumers import AprsConsumer, AsyncAprsConsumer
 from edge.errors import LinkLost, LocalProtocolError
 from edge.fanout import FanOut, Leg, restart_wait
 from edge.mailbox import TRANSPORT_CAPACITY, Mailbox
+from edge.receipts import Acknowledged, Receipt
 
 LIMIT = 10  # seconds; no wait here is longer
 
@@ -385,6 +386,27 @@ async def test_a_consumer_whose_send_met_the_end_of_the_link_has_made_no_error()
         await connection.hear("a")
         await connection.until(lambda: all("ended" in status.text for status in connection.fan.status()))
         assert [status.errors for status in connection.fan.status()] == [0, 0]
+
+
+async def test_another_devices_lost_link_is_an_error_and_the_consumer_hears_on():
+    lost, tries = [], []
+
+    async def do(event, send):
+        if event.get("summary") == "a":
+            tries.append(event["dup"])
+            if len(tries) < 3:
+                raise LinkLost("mqtt: unplugged")
+
+    app = App(do)
+    async with Connection(leg("one", app)) as connection:
+        receipt = Receipt(lambda: lost.append("acknowledged"))
+        connection.mailbox.push(Acknowledged({"type": "aprs.receive", "summary": "a", "dup": False}, receipt))
+        await connection.hear("b")
+        await connection.until(lambda: app.texts[-1:] == ["b"])
+        assert tries == [False, True, True]
+        assert lost == ["acknowledged"]
+        assert connection.text().endswith("was started again")
+        assert connection.fan.status()[0].errors == 2
 
 
 async def test_routes_change_while_the_link_is_up_and_only_what_differs_is_touched():

@@ -6,7 +6,10 @@ import types
 
 import pytest
 
-from edge.consumers import AsyncWebsocketConsumer
+from edge.consumers import AsyncMqttConsumer, AsyncWebsocketConsumer
+from edge.fanout import FanOut, Leg
+from edge.mailbox import Mailbox
+from edge.receipts import Acknowledged, Receipt
 
 SOON = 5.0
 
@@ -161,3 +164,44 @@ async def test_a_receive_that_fails_is_a_lost_link(served, failure, word):
     await line.ended()
     assert [code for code, _ in reasons] == [1006]
     assert word in reasons[0][1]
+
+
+@pytest.mark.parametrize("copies", [False, True])
+async def test_behind_a_middleware_nothing_is_read_ahead_that_its_sender_waits_to_hear_about(copies):
+    """To ask for the next one is to say that this one was handled; so what a consumer raises on comes again."""
+    heard, acknowledged, early = [], [], []
+
+    class Fragile(AsyncMqttConsumer):
+        groups = ("room",)
+
+        async def receive(self, payload):
+            heard.append(payload)
+            early.extend({*acknowledged} - {*range(payload)})
+            if heard == [0]:
+                raise ValueError(payload)
+
+    def middleware(app):
+        async def run(scope, receive, send):
+            async def read():
+                event = await receive()
+                return dict(event) if copies else event
+
+            await app(scope, read, send)
+
+        return run
+
+    leg = Leg(key="a", app=middleware(Fragile.as_asgi()), consumer="a")
+    mailbox = Mailbox()
+    serving = asyncio.create_task(FanOut((leg,))({"type": "mqtt", "device": "attic"}, mailbox.receive, None))
+    try:
+        for number in range(3):
+            receipt = Receipt(lambda number=number: acknowledged.append(number))
+            mailbox.push(Acknowledged({"type": "mqtt.receive", "payload": number, "qos": 1, "dup": False}, receipt))
+        async with asyncio.timeout(SOON):
+            while len(acknowledged) < 3:
+                await asyncio.sleep(0.002)
+        assert heard == [0, 0, 1, 2]
+        assert early == []
+    finally:
+        mailbox.close({"type": "mqtt.disconnect", "code": 1006})
+        await asyncio.wait_for(serving, SOON)
