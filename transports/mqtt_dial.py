@@ -4,6 +4,7 @@ Knows no packet: that is `transports.mqtt_wire`, which speaks on what `dial` ope
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
@@ -21,6 +22,7 @@ MAX_CREDENTIAL = 65_535  # bytes (MQTT 5.0, section 3.1.3.6)
 PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 TLS = ("mqtts", "wss")
 WEBSOCKET = ("ws", "wss")
+QUICKACK: int = getattr(socket, "TCP_QUICKACK", 0)
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
@@ -161,6 +163,37 @@ async def _connect(protocol: asyncio.Protocol, broker: Broker, options: MqttOpti
     except BaseException:
         transport.abort()
         raise
+
+
+class QuickAck:
+    """Has the kernel acknowledge what was read at once: call it after each read. Does nothing but on Linux.
+
+    A broker with Nagle's algorithm on, which is mosquitto's default, holds a message back while an earlier packet is
+    not acknowledged, and Linux puts that off by 40 ms where it has nothing to send along. So the answer to a question
+    that was asked by QoS 1, which comes right behind the broker's PUBACK, took 44 ms; with this it takes 0.4 ms.
+    The kernel soon forgets the wish (tcp(7), TCP_QUICKACK), hence after each read.
+    """
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, transport: asyncio.BaseTransport) -> None:
+        below = transport.get_extra_info("socket")
+        self._socket: socket.socket | None = None
+        if below is not None and QUICKACK and below.family in (socket.AF_INET, socket.AF_INET6):
+            # uvloop's makes a copy for each call; one copy for all costs a system call less each time.
+            self._socket = socket.fromfd(below.fileno(), below.family, below.type)
+
+    def __call__(self) -> None:
+        """Ask for it again."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # the connection is gone; whoever reads is told
+                self._socket.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
+
+    def close(self) -> None:
+        """Let go of the socket, which stays open until then."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
 
 def make_context(options: MqttOptions) -> ssl.SSLContext:

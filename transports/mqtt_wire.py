@@ -20,7 +20,7 @@ from typing import Any
 from edge.errors import ConfigError, EdgeError, LinkLost
 from transports.codecs import mqtt as codec
 from transports.codecs.mqtt import FAILURE, MalformedError, Packet, Publish, Type
-from transports.mqtt_dial import CONNECT_TIMEOUT, Broker
+from transports.mqtt_dial import CONNECT_TIMEOUT, Broker, QuickAck
 from transports.options import MqttOptions
 
 __all__ = ["ANSWER_TIMEOUT", "CONNECT_TIMEOUT", "REFUSALS", "Broker", "Connection", "Delivery"]
@@ -40,9 +40,12 @@ REFUSALS = {
     " and what the broker allows that user",
     138: "has banned this client; ask whoever runs the broker",
     140: "wants another way of authentication than user name and password",
+    154: "keeps no retained messages; take the retain option of the will off in this device's options",
+    155: "does not take the QoS of the will; choose a lower one in this device's options",
 }
 LOGIN = (134, 135)  # of these a new attempt may change, where the password is in a file: it may have been renewed
 TAKEN_OVER = 142  # reason code of DISCONNECT: another client came with our client id
+NO_SHARES, NO_WILDCARDS = 0x9E, 0xA2  # reason codes of SUBACK (MQTT 5.0, section 3.9.3)
 WITH_WILL = 0x04  # reason code of our DISCONNECT: publish the will all the same (MQTT 5.0, section 3.14.2.1)
 
 PUBLISH = int(Type.PUBLISH)  # looking a member up in its Enum for each packet costs as much as cutting it
@@ -90,6 +93,7 @@ class Connection(asyncio.Protocol):
         self._limit = options.max_payload + PACKET_HEADROOM
         self._packets = codec.Packets(self._limit)
         self._transport: asyncio.Transport | None = None
+        self._quick_ack: QuickAck | None = None
         self._connack: asyncio.Future[codec.Connack] = loop.create_future()
         self._gone: asyncio.Future[None] = loop.create_future()
         self._leaving = False
@@ -114,7 +118,7 @@ class Connection(asyncio.Protocol):
         self._last = random.randrange(codec.MAX_SHORT)  # noqa: S311  (no secret; not what an earlier session used)
         self._quota = asyncio.Semaphore(codec.MAX_SHORT)
         self._largest = codec.MAX_LENGTH
-        self._identifies = self._v5
+        self._limits: Mapping[str, Any] = {}  # the properties of CONNACK
         # Keep alive.
         self._keepalive = options.keepalive
         self._tick: asyncio.TimerHandle | None = None
@@ -125,6 +129,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the open transport as ours to close."""
         self._transport = transport  # type: ignore[assignment]  # asyncio's own: it is a Transport for a stream
+        self._quick_ack = QuickAck(transport)
 
     def data_received(self, data: bytes) -> None:
         """Cut packets, and hand them on."""
@@ -136,11 +141,15 @@ class Connection(asyncio.Protocol):
             return
         if not self._working:
             self._work()
+        if self._quick_ack is not None:
+            self._quick_ack()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End: nobody waits any longer for an answer that cannot come."""
         if self._tick is not None:
             self._tick.cancel()
+        if self._quick_ack is not None:
+            self._quick_ack.close()
         why = self._farewell(exc)
         if not self._connack.done():
             hint = "is it the broker's port, and the right one of mqtt:// and mqtts://?"
@@ -231,9 +240,9 @@ class Connection(asyncio.Protocol):
 
     def _heed(self, properties: Mapping[str, Any]) -> None:
         """Take the broker's limits for ours (MQTT 5.0, section 3.2.2.3)."""
+        self._limits = properties
         self._quota = asyncio.Semaphore(properties.get("receive_maximum", codec.MAX_SHORT))
         self._largest = properties.get("maximum_packet_size", codec.MAX_LENGTH)
-        self._identifies = self._v5 and bool(properties.get("subscription_identifier_available", 1))
         self._keepalive = properties.get("server_keep_alive", self._keepalive) or self._keepalive
         self.identifier = properties.get("assigned_client_identifier", self.identifier)
 
@@ -299,8 +308,13 @@ class Connection(asyncio.Protocol):
     async def put(self, message: Publish) -> int:
         """Publish; return the broker's reason code, or for QoS 0 success once the message was written.
 
-        Raises LinkLost, and ValueError for a message that is larger than the broker takes.
+        Raises LinkLost, and ValueError for a message that the broker said it does not take: larger, retained where it
+        keeps none, of a higher QoS. To send it would end the session (section 4.13).
         """
+        if message.retain and not self._limits.get("retain_available", 1):
+            raise ValueError("the broker keeps no retained messages")
+        if message.qos > (highest := self._limits.get("maximum_qos", 2)):
+            raise ValueError(f"the broker takes QoS 0 to {highest}; this has {message.qos}")
         if not message.qos:
             self._write(self._encode(message))
             if not self._writable.is_set():
@@ -320,13 +334,20 @@ class Connection(asyncio.Protocol):
         return packet
 
     async def subscribe_to(self, asked: str, options: int, identifier: int) -> int:
-        """Ask for a filter; return the broker's reason code. Raises LinkLost.
+        """Ask for a filter; return the broker's reason code, or the one that it would end the session with.
+
+        Raises LinkLost.
 
         ``options`` is the byte of MQTT 5.0, section 3.8.3.1; under 3.1.1 its QoS alone counts. Asked again, it changes
         the options without a gap. Messages name the identifier (section 3.8.2.1.2), unless the broker or the version
         has none.
         """
-        said = {"subscription_identifier": [identifier]} if self._identifies else {}
+        if asked.startswith("$share/") and not self._limits.get("shared_subscription_available", 1):
+            return NO_SHARES
+        if {*asked} & {"+", "#"} and not self._limits.get("wildcard_subscription_available", 1):
+            return NO_WILDCARDS
+        identifies = self._v5 and self._limits.get("subscription_identifier_available", 1)
+        said = {"subscription_identifier": [identifier]} if identifies else {}
         number = self._next_identifier()
         options = options if self._v5 else options & 3
         packet = codec.subscribe(number, asked, options, v5=self._v5, properties=said)

@@ -436,6 +436,8 @@ def read_publish(found: Packet, *, v5: bool) -> Publish:
     qos, identifier = first >> 1 & 3, 0
     if qos == 3:  # noqa: PLR2004  (there is none)
         raise MalformedError("QoS 3")
+    if end == 2:  # noqa: PLR2004  (the length itself)
+        raise MalformedError("a message without a topic")  # a topic alias, and we allow none (section 3.3.2.3.4)
     topic = body[2:end].decode()
     if qos:
         identifier, end = int.from_bytes(body[end : end + 2], "big"), end + 2
