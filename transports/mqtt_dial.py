@@ -22,6 +22,18 @@ MAX_CREDENTIAL = 65_535  # bytes (MQTT 5.0, section 3.1.3.6)
 PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 TLS = ("mqtts", "wss")
 WEBSOCKET = ("ws", "wss")
+_STRANGER = "is of an authority that this box does not trust; give that one's certificate as option ca_file"
+_ANOTHER = "is for another name; correct the link's host, or set option server_name"
+CERTIFICATE = {  # what to do about it, by OpenSSL's codes (x509_vfy.h)
+    9: "is not valid yet; is the clock of this box right?",
+    10: "has expired; whoever runs the broker must renew it, unless the clock of this box is wrong",
+    18: _STRANGER,
+    19: _STRANGER,
+    20: _STRANGER,
+    21: _STRANGER,
+    62: _ANOTHER,
+    64: _ANOTHER,
+}
 QUICKACK: int = getattr(socket, "TCP_QUICKACK", 0)
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -123,8 +135,8 @@ async def dial(protocol: asyncio.Protocol, broker: Broker, options: MqttOptions)
         raise LinkLost(f"{broker.where} refused the connection; is the broker running there?") from error
     except ssl.SSLCertVerificationError as error:
         # Not for good: the clock of a box without a battery is wrong until the network has set it.
-        told = f"its certificate was not accepted ({error.verify_message}); is the clock right?"
-        raise LinkLost(f"{broker.where}: {told}") from error
+        words = CERTIFICATE.get(error.verify_code, "was not accepted")
+        raise LinkLost(f"{broker.where}: its certificate {words} ({error.verify_message})") from error
     except ssl.SSLError as error:
         raise LinkLost(f"{broker.where}: no TLS ({error.reason}); is it a port for {broker.scheme}://?") from error
     except OSError as error:

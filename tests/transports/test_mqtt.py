@@ -1,26 +1,20 @@
 """`transports.mqtt` and `transports.mqtt_wire` against mosquitto, with mosquitto's own clients at the other end."""
 
 import asyncio
-import contextlib
 import logging
 import socket
 import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
 from edge.errors import ConfigError, LinkLost, LocalProtocolError
 from edge.mailbox import TRANSPORT_CAPACITY
-from edge.registry import Device
 from tests.mosquitto import SOON, Mosquitto, free_port, run
-from transports import mqtt, mqtt_dial, mqtt_wire
-from transports.options import MqttOptions
+from tests.transports.mqtt_line import ACCEPTED, VERSIONS, App, attempt, link, make, serving, stand_in, subscriber
+from transports import mqtt, mqtt_wire
 
-ACCEPTED = b"\x20\x03\x00\x00\x00"  # CONNACK of MQTT 5: success, no properties
-VERSIONS = pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 pytestmark = pytest.mark.needs("mosquitto", "mosquitto_pub", "mosquitto_sub")
 
 
@@ -29,84 +23,6 @@ def broker(tmp_path):
     running = Mosquitto(tmp_path).start()
     yield running
     running.kill()
-
-
-class App:
-    """Notes what it is told until the end, and lends its ``send``."""
-
-    def __init__(self, *, deaf=False):
-        self.events = asyncio.Queue()
-        self.deaf = deaf  # does not even read
-        self.calls = 0
-
-    async def __call__(self, scope, receive, send):
-        self.calls += 1
-        self.scope, self.receive, self.send = scope, receive, send
-        while True:
-            event = await receive()
-            self.events.put_nowait(event)
-            if self.deaf:
-                await asyncio.Event().wait()
-            if event["type"] == "mqtt.disconnect":
-                return
-
-    async def next(self):
-        return await asyncio.wait_for(self.events.get(), SOON)
-
-    async def subscribe(self, topic, qos=0):
-        await asyncio.wait_for(self.send({"type": "mqtt.subscribe", "topic": topic, "qos": qos}), SOON)
-
-    async def publish(self, topic, payload, **fields):
-        event = {"type": "mqtt.send", "topic": topic, "payload": payload, **fields}
-        await asyncio.wait_for(self.send(event), SOON)
-
-
-def make(link, name="attic", **options):
-    return mqtt.build(Device(name=name, link=link, options=MqttOptions(**options), state={"kept": 1}))
-
-
-@contextlib.asynccontextmanager
-async def serving(server, app):
-    """Serve until the block is left; yields the task of ``serve`` once the app has had its first event."""
-    up = asyncio.Event()
-    task = asyncio.create_task(server.serve(app, up.set))
-    waiting = asyncio.create_task(up.wait())
-    await asyncio.wait({task, waiting}, timeout=SOON, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    if task.done():
-        await task
-    try:
-        assert await app.next() == {"type": "mqtt.connect"}
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.wait({task}, timeout=2 * SOON)
-        assert task.done()
-        if not task.cancelled():
-            task.exception()
-
-
-def link(broker):
-    return f"mqtt://127.0.0.1:{broker.port}"
-
-
-@contextlib.contextmanager
-def subscriber(broker, topic):
-    """Run mosquitto_sub for one message; yields a function that returns it as (topic, payload, qos, retain)."""
-    base = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(broker.port), "-t", topic, "-q", "2", "-C", "1"]
-    before = broker.log.read_text().count("Sending SUBACK")
-    process = subprocess.Popen([*base, "-F", "%t|%p|%q|%r"], stdout=subprocess.PIPE, text=True)
-    assert broker.says("Sending SUBACK", more_than=before)
-
-    async def message():
-        told, _ = await asyncio.to_thread(process.communicate, timeout=SOON)
-        return told.rstrip("\n").split("|")
-
-    try:
-        yield message
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @VERSIONS
@@ -305,33 +221,6 @@ async def test_a_broker_that_does_not_acknowledge_is_lost(monkeypatch):
                 await asyncio.wait_for(served, SOON)
 
 
-@contextlib.asynccontextmanager
-async def stand_in(answer, *, then_close=False):
-    """Listen, and answer the first packet of each connection with these bytes; yields the port and the streams."""
-    streams = []
-
-    async def talk(reader, writer):
-        streams.extend((reader, writer))
-        await reader.read(2000)
-        writer.write(answer)
-        if then_close:
-            writer.close()
-
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1], streams
-    finally:
-        server.close()
-        for writer in streams[1::2]:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await asyncio.wait_for(writer.wait_closed(), SOON)
-
-
-async def attempt(server):
-    await asyncio.wait_for(server.serve(App(), lambda: None), SOON)
-
-
 async def test_a_refused_connection_is_told_in_plain_words():
     port = free_port()
     with pytest.raises(LinkLost, match=f"127.0.0.1:{port} refused the connection; is the broker running there"):
@@ -522,18 +411,6 @@ async def test_a_reader_that_is_stuck_loses_messages_and_the_session_lives(broke
         assert len(mailbox) <= TRANSPORT_CAPACITY
 
 
-async def test_small_packets_are_not_held_back(broker):
-    class Quiet(asyncio.Protocol):
-        def connection_made(self, transport):
-            self.transport = transport
-
-    protocol, options = Quiet(), MqttOptions()
-    await mqtt_dial.dial(protocol, mqtt_dial.Broker.parse(link(broker), options), options)
-    sock = protocol.transport.get_extra_info("socket")
-    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
-    protocol.transport.abort()
-
-
 @pytest.mark.parametrize(
     ("packet", "words"),
     [
@@ -568,28 +445,6 @@ def test_the_client_id_is_short_and_each_devices_own(monkeypatch):
     long = {mqtt.default_client_id(f"a-device-with-a-long-name-{n}") for n in range(50)}
     assert len(long) == 50
     assert {len(name) for name in long} == {23}
-
-
-async def test_tls_is_verified_and_works(tmp_path, monkeypatch):
-    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    form = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", cert]
-    run(*form, *subject)
-    key.chmod(0o644)
-    broker = Mosquitto(tmp_path, [f"certfile {cert}", f"keyfile {key}", "allow_anonymous true"]).start()
-    app = App()
-    try:
-        with pytest.raises(LinkLost, match=r"its certificate was not accepted \(self.signed certificate"):
-            await attempt(make(f"mqtts://localhost:{broker.port}"))
-        monkeypatch.setenv("SSL_CERT_FILE", str(cert))
-        async with serving(make(f"mqtts://localhost:{broker.port}"), app):
-            await app.subscribe("a", qos=1)
-            await asyncio.gather(*(app.publish("a", str(n) * 1000, qos=1) for n in range(30)))
-            assert len({(await app.next())["payload"] for _ in range(30)}) == 30
-        with pytest.raises(LinkLost, match=r"closed the connection|no TLS"):
-            await attempt(make(f"mqtt://localhost:{broker.port}"))
-    finally:
-        broker.kill()
 
 
 @VERSIONS
@@ -663,41 +518,6 @@ async def test_others_are_told_when_we_come_and_when_we_go(broker):
         assert await kept() == ["box", "gone", "1", "1"]
 
 
-async def test_a_websocket_carries_it_too(tmp_path):
-    # Debian's mosquitto opens no WebSocket in a container without IPv6; amqtt is another's hand too.
-    pytest.importorskip("amqtt")
-    port, config = free_port(), tmp_path / "amqtt.yaml"
-    config.write_text(
-        f'listeners:\n  default:\n    type: ws\n    bind: "127.0.0.1:{port}"\n'
-        "plugins:\n  amqtt.plugins.authentication.AnonymousAuthPlugin:\n    allow_anonymous: true\n"
-    )
-    process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).with_name("amqtt")), "-c", str(config), stderr=subprocess.DEVNULL
-    )
-    app = App()
-    try:
-        async with asyncio.timeout(4 * SOON):
-            while True:
-                with contextlib.suppress(OSError):
-                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                    break
-                await asyncio.sleep(0.05)
-        async with serving(make(f"ws://127.0.0.1:{port}/mqtt", protocol="3.1.1"), app):
-            await app.subscribe("a", qos=1)
-            for payload in ("x", "y" * 100_000):
-                await app.publish("a", payload, qos=1)
-                assert (await app.next())["payload"] == payload.encode()
-    finally:
-        process.kill()
-        await process.wait()
-
-
-async def test_a_broker_that_speaks_no_websocket_is_told_in_plain_words():
-    async with stand_in(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n") as (port, _):
-        with pytest.raises(LinkLost, match=r"took no WebSocket .*is it a listener for WebSockets, and its path right"):
-            await attempt(make(f"ws://127.0.0.1:{port}/mqtt"))
-
-
 async def test_a_password_comes_out_of_a_credential_and_never_into_words(tmp_path, monkeypatch):
     passwords = tmp_path / "passwords"
     run("mosquitto_passwd", "-b", "-c", passwords, "me", "h4nd5-off")
@@ -718,31 +538,5 @@ async def test_a_password_comes_out_of_a_credential_and_never_into_words(tmp_pat
         (tmp_path / "broker").write_text("h4nd5-off\n")
         async with serving(server, App()):
             assert "h4nd5-off" not in repr(server._broker)
-    finally:
-        broker.kill()
-
-
-async def test_an_own_authority_a_client_certificate_and_one_that_has_expired(tmp_path):
-    def sign(name, days):
-        key, cert = tmp_path / f"{name}.key", tmp_path / f"{name}.pem"
-        form = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert]
-        run(*form, "-days", days, "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
-        key.chmod(0o644)
-        return cert, key
-
-    cert, key = sign("box", 2)
-    tls = [f"certfile {cert}", f"keyfile {key}", f"cafile {cert}", "require_certificate true"]
-    broker = Mosquitto(tmp_path, tls).start()
-    where = f"mqtts://localhost:{broker.port}"
-    try:
-        with pytest.raises(LinkLost, match=r"certificate required|no TLS|closed the connection"):
-            await attempt(make(where, ca_file=str(cert)))
-        mine = {"certificate_file": str(cert), "key_file": str(key)}
-        async with serving(make(where, ca_file=str(cert), tls_minimum="1.3", **mine), App()):
-            pass
-        async with serving(make(f"mqtts://127.0.0.1:{broker.port}", insecure=True, **mine), App()):
-            pass
-        with pytest.raises(ConfigError, match=r"CA file .*/none: No such file"):
-            await attempt(make(where, ca_file=str(tmp_path / "none")))
     finally:
         broker.kill()
