@@ -51,7 +51,7 @@ class Line:
     """The connection. Made, started, used and closed on one loop.
 
     ``hear(topic, payload)`` is called with each message, ``noise(what)`` for one that was too large or ill-formed,
-    ``restored()`` once the broker is back and knows all that is wanted.
+    ``restored()`` once the broker is back, or there at last, and knows all that is wanted.
     """
 
     def __init__(  # noqa: PLR0913  (whom it tells what)
@@ -149,21 +149,21 @@ class Line:
     async def _keep(self) -> None:
         waits = Backoff(random.Random())  # noqa: S311  (jitter)
         loop = asyncio.get_running_loop()
-        was_there = False
+        again = False
         while True:
             began, came_up = loop.time(), False
             try:
                 connection = await self._open()
                 came_up = True
-                await self._live(connection, was_there=was_there)
+                await self._live(connection, again=again)
             except EdgeError as error:
                 self._told(str(error))
             finally:
                 self._tried.set()
-            was_there |= came_up
+            again = True
             await asyncio.sleep(waits.next_wait(was_up=loop.time() - began if came_up else 0))
 
-    async def _live(self, connection: Connection, *, was_there: bool) -> None:
+    async def _live(self, connection: Connection, *, again: bool) -> None:
         """Use a connection until it is lost, and raise LinkLost that says why."""
         self._connection = connection
         try:
@@ -172,7 +172,7 @@ class Line:
                 self.why = ""
                 self._tried.set()
                 logger.info("the channel layer is at %s", self._broker.where)
-                if was_there:
+                if again:
                     self._restored()
             await asyncio.wait((connection.lost,))
             raise LinkLost(connection.lost.result())

@@ -121,7 +121,7 @@ class Session:
         """Deliver into this mailbox."""
         self.local.attach(channel, mailbox)
         if "!" not in channel:
-            self._work(self._read(channel))
+            self._work(self._read_attached(channel))
 
     def detach(self, channel: str) -> None:
         """Forget a channel, and take it out of its groups."""
@@ -175,6 +175,10 @@ class Session:
         if not self.local.is_read(channel):
             self._held.add(channel)
 
+    async def _read_attached(self, channel: str) -> None:
+        await self._read(channel)
+        self._unread(channel)  # where it was detached meanwhile
+
     async def _read(self, channel: str) -> None:
         self._held.discard(channel)
         await self._want(self._shared(channel))
@@ -201,11 +205,10 @@ class Session:
             while waiting := deque(self.local.take_waiting(channel)):
                 if not await self._handed_on(channel, waiting):
                     for message in waiting:
-                        await self.local.send(channel, message)
+                        with contextlib.suppress(ChannelFull):  # counted there
+                            await self.local.send(channel, message)
                     return
             self._held.discard(channel)
-        except ChannelFull:
-            self.drops.count(1, channel)
         finally:
             self._handing.discard(channel)
 

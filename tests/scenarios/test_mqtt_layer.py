@@ -21,6 +21,7 @@ from edge.exceptions import ChannelFull, MessageTooLarge
 from edge.layers import get_channel_layer, sync_facade
 from edge.layers.mqtt import LayerAwayError, MqttChannelLayer
 from edge.layers.packing import pack
+from edge.mailbox import Mailbox
 from edge.testing import WebsocketCommunicator
 from tests.contract.layers import PrivateMosquitto
 from tests.scenarios.running import Box, Process, Workbench, environment, eventually, make_rows, short_folder
@@ -340,6 +341,34 @@ async def test_a_shared_channel_is_read_again_after_an_outage(mosquitto, make):
     await eventually(lambda: not reader._session._line.why and not sender._session._line.why, "both are back")
     await sender.send("jobs", said("two"))
     assert await asyncio.wait_for(reading, SOON) == said("two")
+
+
+async def test_who_began_before_its_broker_is_heard_and_told_once_it_is_there(mosquitto, make):
+    mosquitto.kill()
+    async with by_setting(mosquitto.url) as layer, connected(Ours) as [talker]:
+        reading = asyncio.create_task(layer.receive("jobs"))
+        await eventually(lambda: layer._session._line.why, "the layer knows")
+        sender = make()
+        with pytest.raises(LayerAwayError):
+            await sender.send("jobs", said("too early"))
+        mosquitto.start()
+        assert await talker.receive_from(timeout=SOON) == "there may be a gap"
+        await eventually(lambda: not sender._session._line.why, "the sender is there")
+        await sender.send("jobs", said("heard"))
+        assert await asyncio.wait_for(reading, SOON) == said("heard")
+
+
+async def test_a_mailbox_that_was_detached_at_once_leaves_no_subscription(make):
+    sender, layer = make(), make()
+    await layer.new_channel()
+    layer.attach("device.vhf", Mailbox())
+    layer.detach("device.vhf")
+    await asyncio.sleep(NEVER)
+    assert not layer._session._line.wanted("$share/edge/edge/c/device.vhf")
+    layer.attach("device.vhf", mailbox := Mailbox())
+    await eventually(lambda: layer._session._line.wanted("$share/edge/edge/c/device.vhf"), "it is read again")
+    await sender.send("device.vhf", said("to the device"))
+    assert (await asyncio.wait_for(mailbox.next(), SOON))[1] == said("to the device")
 
 
 async def test_a_broker_that_never_was_there_does_not_keep_consumers_from_living(caplog):
