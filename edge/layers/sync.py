@@ -105,8 +105,9 @@ class _Thread:
         """Close the loop; what layers hang on its closing (channels_redis does) is done then."""
         if self.process != os.getpid() or self.loop.is_closed():
             return
-        with contextlib.suppress(TimeoutError):
-            asyncio.run_coroutine_threadsafe(_end_tasks(), self.loop).result(JOIN)
+        if asyncio.all_tasks(self.loop):
+            with contextlib.suppress(TimeoutError):
+                asyncio.run_coroutine_threadsafe(_end_tasks(), self.loop).result(JOIN)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(JOIN)
         if not self.loop.is_running():

@@ -37,6 +37,12 @@ NEVER = 0.3  # seconds in which what must not come would have come
 BACKEND = "edge.layers.mqtt.MqttChannelLayer"
 
 
+@pytest.fixture(autouse=True)
+def no_old_connections(monkeypatch):
+    """Channels' consumers look for no connections that earlier tests have left, as in tests of its own."""
+    monkeypatch.setattr("channels.db.close_old_connections", lambda: None)
+
+
 @pytest.fixture
 def mosquitto(tmp_path):
     running = PrivateMosquitto(tmp_path)

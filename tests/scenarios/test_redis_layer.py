@@ -28,6 +28,12 @@ SOON = 15.0  # seconds
 LOOK = 0.02  # seconds between two looks
 
 
+@pytest.fixture(autouse=True)
+def no_old_connections(monkeypatch):
+    """Channels' consumers look for no connections that earlier tests have left, as in tests of its own."""
+    monkeypatch.setattr("channels.db.close_old_connections", lambda: None)
+
+
 @pytest.fixture(params=[CORE, PUBSUB], ids=["core", "pubsub"])
 def backend(request):
     return request.param
