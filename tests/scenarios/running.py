@@ -120,15 +120,25 @@ def make_rows(data, *rows):
     )
 
 
+def mortal(command):
+    """Let the kernel kill a process when ours is killed, for then nobody is left to do it: no orphans.
+
+    The kernel looks at the thread that started it, so only the main thread may ask for it. setpriv is of util-linux.
+    """
+    if threading.current_thread() is not threading.main_thread() or not shutil.which("setpriv"):
+        return command
+    return ["setpriv", "--pdeathsig", "KILL", "--", *command]
+
+
 class Process:
-    """A process whose words go to files, so that nobody has to read them for it to go on."""
+    """A process whose words go to files, so that nobody has to read them for it to go on. It dies with this one."""
 
     def __init__(self, *command, folder, env=None, name="process"):
         self.folder = folder
         self.out, self.log = folder / f"{name}.out", folder / f"{name}.log"
         with self.out.open("w") as out, self.log.open("w") as log:
             self.process = subprocess.Popen(
-                list(map(str, command)),
+                mortal(list(map(str, command))),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=log,
