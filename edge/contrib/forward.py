@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from edge import spec
 from edge.asgi import Event
 from edge.consumers.base import AsyncConsumer
 from edge.contrib import origins
@@ -110,14 +111,14 @@ class Forward(AsyncConsumer):
     def check_options(options: ForwardOptions, scope_type: str) -> None:
         """Raise ConfigError for templates that are wrong, or name what this feed does not have."""
         topic_template(options.topic, FIELDS[scope_type])
-        Payload(options)
+        Payload(options, scope_type)
 
     async def connect(self) -> None:
         """Check the templates against what this feed has."""
         options = self.options
         self.outlet = Outlet(self.channel_layer, self.scope["device"], options.broker)
         self.topic = topic_template(options.topic, FIELDS[self.scope["type"]])
-        self.payload = Payload(options)
+        self.payload = Payload(options, self.scope["type"])
         kept = self.scope["state"].setdefault(f"forward {options.broker} {options.topic}", Kept())
         self.kept: Kept = kept
         if options.retain:
@@ -196,15 +197,19 @@ def topic_template(text: str, known: frozenset[str]) -> Template:
 class Payload:
     """What makes the payload of an event's fields: None where nothing is to be published. ConfigError at the making."""
 
-    def __init__(self, options: ForwardOptions) -> None:
+    def __init__(self, options: ForwardOptions, scope_type: str) -> None:
         if options.payload and options.json_fields:
             raise ConfigError("payload: give a payload or the fields of the JSON, not both")
         self.skip = options.missing == "skip"
+        known = (spec.fields(f"{scope_type}.receive") or frozenset()) - {"type"} | {"device"}
         try:
-            self.template = Template.parse(options.payload) if options.payload else None
+            self.template = Template.parse(options.payload, known) if options.payload else None
         except ConfigError as error:
             raise ConfigError(f"payload: {error}") from error
-        self.fields = dict(_chosen(options.json_fields))
+        try:
+            self.fields = dict(_chosen(options.json_fields, known))
+        except ConfigError as error:
+            raise ConfigError(f"json_fields: {error}") from error
 
     def __call__(self, values: Mapping[str, Any]) -> str | None:
         """Write one payload."""
@@ -219,10 +224,10 @@ class Payload:
         return json.dumps(chosen, ensure_ascii=False)
 
 
-def _chosen(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _chosen(text: str, known: frozenset[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
     for word in filter(None, (word.strip() for word in text.split(","))):
         name, equals, path = (part.strip() for part in word.partition("="))
-        names = Template.parse("{" + (path if equals else name) + "}").names
+        names = Template.parse("{" + (path if equals else name) + "}", known).names
         yield (name if equals else names[0].path[-1]), names[0].path
 
 

@@ -83,6 +83,7 @@ class Transmit(AsyncConsumer):
         """Begin; ConfigError where a result would come back as a request."""
         self.maker = Maker(self.options)
         self.outlet = Outlet(self.channel_layer, self.scope["device"], self.options.to)
+        self.answers = Outlet(self.channel_layer, self.options.to, self.scope["device"])
         self.filters = [TopicFilter.parse(text) for text in self.scope.get("topic_filters", ())]
         self.result_topic = Template.parse(self.options.result_topic) if self.options.result_topic else None
         self.pending: dict[str, _Pending] = {}
@@ -218,6 +219,5 @@ class Transmit(AsyncConsumer):
         properties: dict[str, Any] = {"content_type": "application/json"}
         if correlation is not None:
             properties["correlation_data"] = correlation
-        answers = Outlet(self.channel_layer, self.options.to, self.scope["device"])
         payload = json.dumps(said, ensure_ascii=False).encode(errors="replace")
-        await answers.publish(topic, payload, qos=1, properties=properties)
+        await self.answers.publish(topic, payload, qos=1, properties=properties)

@@ -131,6 +131,34 @@ async def test_an_acknowledged_message_is_told_when_it_arrived(house):
         await eventually(lambda: "tap" not in house.layer.groups, "nobody listens to the tap any more")
 
 
+async def test_a_message_without_an_acknowledgement_is_tried_again_and_given_up(house, monkeypatch):
+    monkeypatch.setattr("edge.contrib.transmit.RETRY_GAPS", (0.0, 0.0))
+    route = {"to": "vhf", "result_topic": "aprs/{to}/result", "acknowledge": True}
+    await house.run(house.radio("vhf"), routes=[("broker", "transmit.Transmit", "aprs/+to/send", route)])
+    async with house.stranger("aprs/+/result") as other:
+        await other.publish("aprs/QQ1ABC-7/send", "hello")
+        _, first = await other.next_json()
+        _, last = await other.next_json()
+        assert (first["result"], last["result"]) == ("sent", "unacknowledged")
+        assert last["reason"] == "no acknowledgement after 2 tries"
+    assert bytes(house.ports["vhf"].written).count(b":hello{" + first["id"].encode()) == 2
+
+
+async def test_a_message_to_a_radio_that_is_unplugged_goes_when_it_is_back(house):
+    await house.run(house.radio("vhf"), routes=[SEND])
+    port = house.ports["vhf"]
+    port.remove()
+    await eventually(lambda: house.supervisor.status()[0].state.value == "waiting", house.supervisor.status)
+    async with house.stranger("my/answers") as other:
+        await other.publish("aprs/QQ1ABC-7/send", "hello", ResponseTopic="my/answers")
+        assert await other.silence()
+        port.ports["vhf"] = port
+        house.supervisor.wake("vhf")
+        _, said = await other.next_json()
+        assert said["result"] == "sent"
+    assert b":hello" in port.written
+
+
 async def test_what_was_retained_is_not_transmitted(house):
     async with house.stranger() as other:
         await other.publish("aprs/QQ1ABC-7/send", "of yesterday", retain=True)
@@ -232,9 +260,10 @@ def test_wrong_options_are_told_before_anything_runs():
     routes = [
         ("vhf", "forward.Forward", "", {"topic": "aprs/{path}"}),
         ("vhf", "forward.Forward", "", {"payload": "{"}),
+        ("vhf", "forward.Forward", "", {"payload": "{sorce}"}),
         ("vhf", "transmit.Transmit", "", {"result_topic": "x"}),
     ]
     vhf = DeviceWish(name="vhf", kind="aprs", link="memory://vhf")
     wishes = [RouteWish(device=d, consumer=f"edge.contrib.{c}", match=m, options=o) for d, c, m, o in routes]
     told = [problem.message for problem in problems(Desired(devices=(vhf,), routes=tuple(wishes)))]
-    assert [words.partition(":")[0] for words in told] == ["topic", "payload", "result_topic"]
+    assert [words.partition(":")[0] for words in told] == ["topic", "payload", "payload", "result_topic"]

@@ -142,6 +142,18 @@ async def test_everything_is_told_again_when_home_assistant_or_the_broker_begins
         await ha.until(state("edge_device_vhf_state"))
 
 
+async def test_a_hundred_stations_are_all_told_again(house):
+    await house.run(house.radio("vhf"), routes=[STATIONS, BOX])
+    async with home_assistant(house) as ha:
+        for number in range(100):
+            await house.hears("vhf", heard(WEATHER, source=f"QQ{number}WX"))
+        await ha.until(lambda hass: len(hass.devices) == 100)
+        seen = len(ha.messages)
+        await ha.other.publish("homeassistant/status", "online")
+        configs = {f"homeassistant/device/edge_vhf_QQ{number}WX/config" for number in range(100)}
+        await ha.until(lambda hass: configs <= {topic for topic, _, _ in ha.messages[seen:]})
+
+
 async def test_stations_are_taken_back_with_their_route_and_stay_when_the_radio_is_unplugged(house):
     await house.run(house.radio("vhf"), routes=[STATIONS])
     async with home_assistant(house) as ha:

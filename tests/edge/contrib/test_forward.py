@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from edge.contrib.forward import Forward, ForwardOptions
+from edge.contrib.forward import Forward, ForwardOptions, Kept
 from edge.errors import ConfigError
 from edge.layers import InMemoryChannelLayer, channel_layers
 from edge.testing import FeedCommunicator
@@ -64,3 +64,44 @@ async def test_what_the_broker_cannot_take_is_dropped_and_told_once(layer, caplo
         await feed.hear(bytes=b"x")
     await feed.disconnect()
     assert caplog.text.count("away takes no more") == 1
+
+
+def test_retained_topics_are_remembered_the_one_that_was_silent_longest_first():
+    kept = Kept()
+    for number, topic in enumerate(("a", "b", "a", "c")):
+        assert kept.note(topic, float(number), most=2) == (["b"] if topic == "c" else [])
+    assert kept.silent(2.0) == ["a"]
+    assert kept.silent(2.0) == []
+    assert len(kept) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"payload": "{paket.latitude}"}, r"payload: .*\{paket\} is not known; known are control"),
+        ({"json_fields": "a=b c"}, "json_fields: .*expected a name"),
+        ({"json_fields": "nothing"}, "json_fields: .*is not known"),
+        ({"payload": "x", "json_fields": "source"}, "give a payload or the fields of the JSON, not both"),
+        ({"topic": "a/#"}, "topic: expected a topic"),
+    ],
+)
+def test_wrong_options_are_told(options, words):
+    with pytest.raises(ConfigError, match=words):
+        Forward.check_options(ForwardOptions(**options), "aprs")
+
+
+async def test_what_is_to_be_kept_says_so(layer):
+    feed = FeedCommunicator(forward("t", durable=True, qos=1), "serial", device="gps")
+    await feed.connect()
+    await feed.hear(bytes=b"x")
+    event = await sent(layer)
+    assert (event["durable"], event["qos"]) == (True, 1)
+    await feed.disconnect()
+
+
+async def test_text_that_is_not_utf8_is_published_all_the_same(layer):
+    feed = FeedCommunicator(forward("t", payload="{summary}"), "aprs", device="vhf")
+    await feed.connect()
+    await feed.hear(source="QQ1ABC-7", summary="half \ud800 pair")
+    assert (await sent(layer))["payload"] == b"half ? pair"
+    await feed.disconnect()
