@@ -8,6 +8,7 @@ import pytest
 from edge.desired import Desired
 from edge.supervisor import Supervisor
 from tests.radio.lab import RadioLab, alsa_speaks_pulse
+from tests.radio.offair import Direwolf, make_audio
 from tests.scenarios.running import eventually, short_folder
 
 
@@ -38,3 +39,17 @@ async def devices():
 
     yield run
     await supervisor.stop()
+
+
+@pytest.fixture(scope="module")
+def audio(tmp_path_factory):
+    return make_audio(tmp_path_factory.mktemp("audio"))
+
+
+@pytest.fixture
+async def direwolf():
+    with short_folder() as folder:
+        running = Direwolf(folder)
+        await running.start()
+        yield running
+        running.kill()

@@ -1,88 +1,19 @@
 """Direwolf as an AGWPE server: what it demodulates reaches us, it transmits and confirms what we send, it may go."""
 
 import asyncio
-import contextlib
 import re
-import subprocess
 
 import pytest
 
 from edge.desired import DeviceWish
 from edge.errors import RemoteProtocolError
 from edge.registry import Device
-from tests.radio.test_direwolf import EXPECTED, LINES, RATE, SILENCE, WAV_HEADER, parts
-from tests.scenarios.running import SOON, eventually, free_port, short_folder
+from tests.radio.offair import EXPECTED, RATE, SILENCE, parts
+from tests.scenarios.running import SOON, eventually
 from transports import agwpe, aprs
 from transports.options import AprsOptions
 
 pytestmark = pytest.mark.needs("direwolf", "gen_packets")
-
-CONFIGURATION = """ADEVICE stdin null
-ARATE {rate}
-ACHANNELS 1
-CHANNEL 0
-MYCALL QQ1TNC
-MODEM 1200
-AGWPORT {agwpe}
-KISSPORT {kiss}
-"""
-
-
-@pytest.fixture(scope="module")
-def audio(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("audio")
-    (folder / "lines.txt").write_bytes(b"\n".join(LINES) + b"\n")
-    command = ["gen_packets", "-r", str(RATE), "-o", "air.wav", "lines.txt"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=SOON)
-    return (folder / "air.wav").read_bytes()[WAV_HEADER:]
-
-
-class Direwolf:
-    """A TNC without a sound card, on AGWPE and KISS over TCP; it can be killed and started again."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.agwpe, self.kiss = free_port(), free_port()
-        self.log = folder / "direwolf.log"
-        configuration = CONFIGURATION.format(rate=RATE, agwpe=self.agwpe, kiss=self.kiss)
-        (folder / "direwolf.conf").write_text(configuration)
-        self.process = None
-
-    def run(self):
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                ["direwolf", "-c", "direwolf.conf", "-t", "0", "-q", "d", "-"],
-                cwd=self.folder,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-            )
-
-    async def start(self):
-        self.run()
-        await eventually(lambda: b"Ready to accept KISS TCP" in self.log.read_bytes(), self.log.read_text)
-
-    async def hear(self, samples):
-        def write():
-            self.process.stdin.write(samples)
-            self.process.stdin.flush()
-
-        await asyncio.to_thread(write)
-
-    def kill(self):
-        with contextlib.suppress(OSError):
-            self.process.stdin.close()
-        self.process.kill()
-        self.process.wait(SOON)
-
-
-@pytest.fixture
-async def direwolf():
-    with short_folder() as folder:
-        running = Direwolf(folder)
-        await running.start()
-        yield running
-        running.kill()
 
 
 def wish(name, link, **more):
