@@ -24,7 +24,7 @@ from typing import Any
 from edge import spec
 from edge.asgi import Event
 from edge.consumers.base import AsyncConsumer
-from edge.contrib import origins
+from edge.contrib import clock, origins
 from edge.contrib.outlet import Outlet
 from edge.contrib.templates import MISSING, Template, look_up, plain
 from edge.errors import ConfigError
@@ -121,8 +121,8 @@ class Forward(AsyncConsumer):
         self.payload = Payload(options, self.scope["type"])
         kept = self.scope["state"].setdefault(f"forward {options.broker} {options.topic}", Kept())
         self.kept: Kept = kept
-        if options.retain:
-            self.clock = asyncio.create_task(self._clear_forever(), name=f"edge-forward-{self.scope['device']}")
+        if options.retain and options.clear_after:
+            self.clock = clock.start(TICK, self._clear_silent, f"forward-{self.scope['device']}")
 
     async def receive(self, message: Event) -> None:
         """Publish; a broker that cannot take more is told of in the log, once per gap."""
@@ -153,11 +153,9 @@ class Forward(AsyncConsumer):
             topic, payload, qos=options.qos, retain=options.retain, properties=properties, **kept
         )
 
-    async def _clear_forever(self) -> None:
-        while self.options.clear_after:
-            await asyncio.sleep(TICK)
-            for topic in self.kept.silent(time.monotonic() - self.options.clear_after * 60):
-                await self._publish(topic, b"")
+    async def _clear_silent(self) -> None:
+        for topic in self.kept.silent(time.monotonic() - self.options.clear_after * 60):
+            await self._publish(topic, b"")
 
 
 class Kept:

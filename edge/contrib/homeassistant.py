@@ -16,6 +16,7 @@ from typing import Any
 from edge import __version__
 from edge.asgi import Event
 from edge.consumers.feeds import AsyncAprsConsumer
+from edge.contrib import clock
 from edge.contrib.box_status import BoxStatus, BoxStatusOptions
 from edge.contrib.discovery import Config, Measure, device_message, identifier, sensor, switch_state
 from edge.contrib.ha_stations import NAMES, Publish, Stations, StationsOptions
@@ -51,7 +52,7 @@ class HomeAssistantStations(AsyncAprsConsumer):
         self.stations: Stations = self.scope["state"].setdefault(
             f"homeassistant {self.options!r}", Stations(device, self.options)
         )
-        self.clock = asyncio.create_task(self._tick_forever(), name=f"edge-homeassistant-{device}")
+        self.clock = clock.start(TICK, self._tick, f"homeassistant-{device}")
 
     async def receive(self, message: Event) -> None:
         """Publish what a packet says."""
@@ -74,10 +75,8 @@ class HomeAssistantStations(AsyncAprsConsumer):
             properties = {"properties": {"message_expiry_interval": expiry}} if expiry else {}
             await self.outlet.publish(topic, payload, qos=1, retain=True, **properties)
 
-    async def _tick_forever(self) -> None:
-        while True:
-            await asyncio.sleep(TICK)
-            await self._publish(self.stations.tick(time.monotonic()))
+    async def _tick(self) -> None:
+        await self._publish(self.stations.tick(time.monotonic()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ from typing import Any
 
 from edge.asgi import Event
 from edge.consumers.base import AsyncConsumer
-from edge.contrib import origins, requests
+from edge.contrib import clock, origins, requests
 from edge.contrib.outlet import Outlet
 from edge.contrib.requests import Denied, Maker, Request, TransmitOptions
 from edge.contrib.templates import Template
@@ -72,6 +72,8 @@ class Transmit(AsyncConsumer):
     protocols = frozenset({"mqtt", "serial", "ax25", "aprs"})
     Options = TransmitOptions
 
+    clock: asyncio.Task[None] | None = None
+
     @staticmethod
     def check_options(options: TransmitOptions, scope_type: str) -> None:
         """Raise ConfigError for what is wrong with the templates, or has no meaning on this feed."""
@@ -80,7 +82,7 @@ class Transmit(AsyncConsumer):
             raise ConfigError("result_topic: results are for routes on a broker")
 
     async def connect(self) -> None:
-        """Begin; ConfigError where a result would come back as a request."""
+        """Begin: nothing is on its way."""
         self.maker = Maker(self.options)
         self.outlet = Outlet(self.channel_layer, self.scope["device"], self.options.to)
         self.answers = Outlet(self.channel_layer, self.options.to, self.scope["device"])
@@ -89,7 +91,7 @@ class Transmit(AsyncConsumer):
         self.pending: dict[str, _Pending] = {}
         self.tapping = False
         self.reply_channel = self.channel_name  # its first use opens it
-        self.clock = asyncio.create_task(self._tick_forever(), name=f"edge-transmit-{self.scope['device']}")
+        self.clock = clock.start(TICK, self._tick, f"transmit-{self.scope['device']}")
 
     async def receive(self, message: Event) -> None:
         """Transmit, or say why not."""
@@ -141,8 +143,8 @@ class Transmit(AsyncConsumer):
 
     async def disconnect(self) -> None:
         """End the clock; nobody is told of what is still on its way."""
-        if (clock := getattr(self, "clock", None)) is not None:
-            clock.cancel()
+        if self.clock is not None:
+            self.clock.cancel()
 
     async def _start(self, event: dict[str, Any], to: str, reply: tuple[str, bytes | None] | None) -> None:
         """Send one for the first time."""
@@ -173,11 +175,10 @@ class Transmit(AsyncConsumer):
             change = self.channel_layer.group_add if wanted else self.channel_layer.group_discard
             await change("tap", self.reply_channel)
 
-    async def _tick_forever(self) -> None:
-        while True:
-            await asyncio.sleep(TICK)
-            now = time.monotonic()
-            for id_ in [id_ for id_, pending in self.pending.items() if now >= pending.due]:
+    async def _tick(self) -> None:
+        now = time.monotonic()
+        for id_ in [id_ for id_, pending in self.pending.items() if now >= pending.due]:
+            if id_ in self.pending:  # and was not answered while the one before was told
                 await self._overdue(id_, now)
 
     async def _overdue(self, id_: str, now: float) -> None:
