@@ -6,7 +6,7 @@ It is written by the same commit. Where a page of the one is damaged, `django_si
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
-MAKE = """CREATE INDEX outbox_waiting ON outbox_entry (id, device, key, event, put_at, expires_at)
+MAKE = """CREATE INDEX outbox_waiting ON outbox_entry (id, device, key, event, put_at, expires_at, state)
     WHERE state = 'waiting'"""
 
 
