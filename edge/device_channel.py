@@ -51,6 +51,8 @@ class DeviceChannel:
         self.call = call  # hands a request for a connection to the route that it is for
         self._held: deque[tuple[float, Event]] = deque()
         self._holding: asyncio.Task[None] | None = None
+        self._keeping: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Semaphore(HELD)
 
     async def serve(self, scope: Scope, receive: Receive, _send: Send) -> None:
         """Send what others put on the channel, until the link is gone: an ASGI app, but for what it sends by."""
@@ -97,7 +99,7 @@ class DeviceChannel:
             while True:
                 _, event = await mailbox.next()
                 if event.get("durable"):
-                    await self._keep(event)
+                    await self._begin_to_keep(event)
                     continue
                 self._held.append((time.monotonic(), event))
                 if len(self._held) >= HELD:
@@ -107,6 +109,17 @@ class DeviceChannel:
         finally:
             let_go()
             self._held.extend((time.monotonic(), event) for event in mailbox.take_all())
+
+    async def _begin_to_keep(self, event: Event) -> None:
+        """Put an event into the outbox without waiting for the disk: those that follow share its commit."""
+        await self._room.acquire()
+        task = asyncio.create_task(self._keep(event), name=f"edge-device.{self.device}-keep")
+        self._keeping.add(task)  # tasks begin in the order in which they are made, so order is kept
+        task.add_done_callback(self._kept)
+
+    def _kept(self, task: asyncio.Task[None]) -> None:
+        self._keeping.discard(task)
+        self._room.release()
 
     async def _keep(self, event: Event) -> None:
         reply = event.pop("reply", None)
@@ -135,7 +148,7 @@ class DeviceChannel:
             logger.warning("%s: %s", self.device, problem)
             await self._answer(event, "invalid", problem)
         elif event.get("durable"):
-            await self._keep(event)
+            await self._begin_to_keep(event)
         else:
             await self._transmit(event)
 

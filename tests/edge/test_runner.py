@@ -62,7 +62,7 @@ class Server:
 class Bench:
     """A runner on a scripted transport."""
 
-    def __init__(self, *legs, layer=None, **licence):
+    def __init__(self, *legs, layer=None, outbox=None, **licence):
         self.server = Server()
         self.observed = []
         self.states = []
@@ -85,7 +85,8 @@ class Bench:
             licence=Licence(device="vhf", **licence),
             legs=legs,
         )
-        self.runner = Runner(plan, self.board, layer=layer, observe=lambda *seen: self.observed.append(seen))
+        observe = lambda *seen: self.observed.append(seen)  # noqa: E731
+        self.runner = Runner(plan, self.board, layer=layer, observe=observe, outbox=outbox)
 
     def _changed(self):
         self.states.append(self.board.state)
