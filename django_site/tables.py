@@ -6,7 +6,7 @@ A copy is made only where something is about to change, and is named after the v
 
 import logging
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -64,9 +64,11 @@ def back_up(connection: BaseDatabaseWrapper) -> Path | None:
         draft.unlink(missing_ok=True)
         with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(draft)) as new:
             old.backup(new)
+        draft.chmod(0o600)  # it holds passwords of brokers
         settle(draft, copy)
     except (OSError, sqlite3.Error) as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
         raise ConfigError(
             f"{source} cannot be copied to {copy} before its tables change, so they were left alone: {error}"
         ) from error
