@@ -39,6 +39,7 @@ logger = logging.getLogger("django_site.box")
 
 STATUS_INTERVAL = 2.0  # seconds between looks at the counters, while somebody watches
 STATUS_PAUSE = 0.2  # seconds after a change, so that a burst of changes is told once
+SPARE_AFTER = 10.0  # seconds after a plug, for somebody may be changing sockets
 RETRY_ROWS = 5.0  # seconds before rows that could not be read are read again
 FIRST_ROWS = 30.0  # seconds that the pages wait for the rows: a consumer's import that hangs does not keep them away
 TURN = 5.0  # seconds after which a loop with nothing to do turns, to show that it can
@@ -92,6 +93,7 @@ class Box:
         self._reload = asyncio.Event()
         self._rows_read = asyncio.Event()
         self._status_due = asyncio.Event()
+        self._ports_due = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._lock: TextIOWrapper | None = None
 
@@ -108,6 +110,7 @@ class Box:
             ("status", self._publish_status()),
             ("packets", self.packets.run()),
             ("ports", self.ports.run()),
+            ("spares", self._follow_spares()),
         ):
             self._tasks.append(asyncio.create_task(work, name=f"edge-box-{name}"))
         await self.control.start()
@@ -155,8 +158,21 @@ class Box:
     def _ports_changed(self, gone: list[Any], come: list[Any]) -> None:
         """Let those try again whose port may have come; `transports.hotplug` has let go of what went."""
         del gone
+        self._ports_due.set()
         if come:
             self.supervisor.wake_ports()
+
+    async def _follow_spares(self) -> None:
+        """Let spares take the place of what is missing, a while after something was plugged in or pulled out."""
+        while True:
+            await self._ports_due.wait()
+            await asyncio.sleep(SPARE_AFTER)
+            self._ports_due.clear()
+            try:
+                for words in await asyncio.to_thread(import_string("django_site.devices.spares:take_spares")):
+                    logger.warning("%s", words)
+            except Exception:  # a database that cannot be read is told elsewhere, and tried again at the next plug
+                logger.exception("spares cannot be looked for")
 
     async def _read_rows(self) -> None:
         try:

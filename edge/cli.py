@@ -29,6 +29,7 @@ COMMANDS = {
         "django_site.commands.demo:main", "run the box with a simulated TNC and a broker; --check proves it"
     ),
     "check": Command("django_site.commands.check:main", "say what in the configuration cannot work"),
+    "devices": Command("django_site.commands.devices:main", "show what is plugged in; listen to it; make it a device"),
     "status": Command("django_site.commands.status:main", "show what runs, and in plain words what does not"),
     "tap": Command("django_site.commands.tap:main", "watch the traffic of the running box"),
     "send": Command("django_site.commands.send:main", "send through a device of the running box, by its transmit gate"),

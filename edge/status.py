@@ -57,6 +57,9 @@ class DeviceStatus:
         return {**asdict(self), "state": self.state.value, "routes": [asdict(route) for route in self.routes]}
 
 
+# What a line at the wrong speed is heard as, and how many bytes each count stands for.
+NOISE = {"noise_bytes": 1, "not_data": 8, "bad_escape": 16, "bad_checksum": 16, "too_long": 16, "not_ax25": 16}
+NOISE_AT = 128  # bytes in a row that meant nothing, from which it is said
 RECENT = 90.0  # seconds for which a fault is told in words, longer than any wait after one; then it is but a number
 
 
@@ -100,12 +103,15 @@ class DeviceBoard:
     routes: Callable[[], tuple[RouteStatus, ...]] = field(default=tuple)
     counters: Callable[[], Mapping[str, int]] = field(default=dict)
     outbox: Callable[[], Mapping[str, int]] = field(default=dict)
+    _understood: int = 0  # at the latest look: events, and frames that were none of this kind
+    _noise: int = 0  # when the latest of them was heard, or the state began
 
     def turn(self, state: State, text: str) -> None:
         """Enter a state, and say in plain words what it means."""
         if state is not self.state:
             self.since = time.time()
         self.state, self.text = state, text
+        self._noise = _noise_in(self.counters())
         self.on_change()
 
     def hear(self, when: float) -> None:
@@ -124,14 +130,25 @@ class DeviceBoard:
         self.heard, self.sent, self.last_heard = old.heard, old.sent, old.last_heard
         self.refused, self.refusal = old.refused, old.refusal
 
+    def _now(self, counters: Mapping[str, int]) -> str:
+        """Return the state's words, or that only noise is heard: bytes come, and none of them mean anything."""
+        understood, noise = self.heard + counters.get("not_aprs", 0), _noise_in(counters)
+        if understood != self._understood:
+            self._understood = understood
+            self._noise = noise
+        if self.state is not State.UP or noise - self._noise < NOISE_AT:
+            return self.text
+        return "up, but only noise is heard: is the baud rate right, and the TNC in KISS mode?"
+
     def read(self) -> DeviceStatus:
         """Return what is so now."""
+        counters = dict(self.counters())
         return DeviceStatus(
             name=self.name,
             kind=self.kind,
             link=self.link,
             state=self.state,
-            text=self.text,
+            text=self._now(counters),
             since=self.since,
             heard=self.heard,
             sent=self.sent,
@@ -139,6 +156,10 @@ class DeviceBoard:
             refusal=self.refusal,
             last_heard=self.last_heard,
             routes=self.routes(),
-            counters=dict(self.counters()),
+            counters=counters,
             outbox=dict(self.outbox()),
         )
+
+
+def _noise_in(counters: Mapping[str, int]) -> int:
+    return sum(weight * counters.get(name, 0) for name, weight in NOISE.items())

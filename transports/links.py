@@ -254,14 +254,31 @@ async def _open_serial(parts: SplitResult, receiver: Receiver, baud: int) -> Lin
     return link
 
 
-def _open_port(parts: SplitResult, baud: int) -> tuple[serial.Serial, str]:
-    """Open a serial port for us alone, and say which node it was; in a thread. Raises what `open_link` does."""
+def open_quietly(link: str, baud: int) -> serial.Serial:
+    """Open a ``serial://`` or ``usb://`` port to listen, DTR and RTS low; blocks, raises as `open_link` does."""
+    try:
+        port, _ = _open_port(urlsplit(link), baud, lines=False)
+    except termios.error as error:
+        raise _open_error(link, error) from error
+    return port
+
+
+def _open_port(parts: SplitResult, baud: int, *, lines: bool | None = None) -> tuple[serial.Serial, str]:
+    """Open a serial port for us alone, and say which node it was; in a thread. Raises what `open_link` does.
+
+    ``lines`` is what DTR and RTS are set to; None: raised, as the kernel does.
+    """
     path = parts.path if parts.scheme == "serial" else _node_of(parts.geturl())
     name = path if parts.scheme == "serial" else f"{_name(parts)} ({path})"
     if problem := pty_problem(path):
         raise LinkLost(f"{name} is not opened: {problem}")
     try:
-        port = serial.Serial(path, baudrate=baud, exclusive=True)
+        if lines is None:
+            port = serial.Serial(path, baudrate=baud, exclusive=True)
+        else:
+            port = serial.Serial(None, baudrate=baud, exclusive=True)
+            port.port, port.dtr, port.rts = path, lines, lines
+            port.open()
     except (OSError, termios.error) as error:
         raise _open_error(name, error, path) from error
     node = os.path.realpath(path)

@@ -10,10 +10,11 @@ from django.forms import Script
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from django_site.devices.adopting import SCHEME
 from django_site.devices.fields import FORGET, PREFIX, is_set
 from django_site.devices.forms import (
     DeviceModelForm,
@@ -29,6 +30,7 @@ from django_site.devices.forms import (
 )
 from django_site.devices.models import Device, Route
 from django_site.devices.observed import statuses
+from django_site.devices.plugged_page import context
 from edge import registry
 from edge.options import OptionField
 
@@ -127,8 +129,10 @@ class DeviceAdmin(DeviceModelAdmin):
         kind, stored = _kind_and_options(request, obj)
         form = device_form(kind, stored)
         first = ("live", "name", "kind", "link") if obj else ("name", "kind", "link")
+        found = registry.kinds().get(kind)
+        spare = ("spare",) if found and SCHEME in found.schemes else ()
         return [
-            (None, {"fields": (*first, "enabled", "transmit")}),
+            (None, {"fields": (*first, "enabled", "transmit", *spare)}),
             *_option_sets("Options", form.option_fields, form.base_fields, stored),
         ]
 
@@ -139,6 +143,19 @@ class DeviceAdmin(DeviceModelAdmin):
     ) -> tuple[str, ...]:
         """Show the status of a device that exists."""
         return ("live",) if obj else ()
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page of what is plugged in."""
+        page = self.admin_site.admin_view(self.plugged_view)
+        return [path("plugged/", page, name="devices_device_plugged"), *super().get_urls()]
+
+    def plugged_view(self, request: HttpRequest) -> HttpResponse:
+        """Show what is plugged in; by POST, listen to one port first."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        listened = request.POST.get("port", "") if request.method == "POST" else ""
+        shown = {**self.admin_site.each_context(request), "opts": self.opts, **context(listened)}
+        return TemplateResponse(request, "admin/devices/device/plugged.html", shown)
 
     def _choose_kind(self, request: HttpRequest) -> HttpResponse:
         if not self.has_add_permission(request):

@@ -54,7 +54,7 @@ class DeviceForm(DeviceModelForm):
         """What every kind has; its own options stand beside it."""
 
         model = Device
-        fields = ("name", "kind", "link", "transmit", "enabled")
+        fields = ("name", "kind", "link", "transmit", "enabled", "spare")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -12,6 +12,13 @@ from edge.desired import DeviceWish, RouteWish, mask
 class Device(models.Model):
     """A device that a person wants."""
 
+    class Spare(models.TextChoices):
+        """What may take the place of a device's adapter that is missing (`django_site.devices.spares`)."""
+
+        NEVER = "", "nothing"
+        SAME = "same", "a spare of the same make (USB vendor and product)"
+        PROFILE = "profile", "a spare that fits its profile"
+
     name = models.CharField(
         max_length=40,
         unique=True,
@@ -24,6 +31,14 @@ class Device(models.Model):
         "may transmit", default=False, help_text="A radio is silent until you say otherwise."
     )
     enabled = models.BooleanField(default=True)
+    spare = models.CharField(
+        "when its adapter is missing, take",
+        max_length=10,
+        blank=True,
+        default=Spare.NEVER,
+        choices=Spare.choices,
+        help_text="Only one that is plugged in and nobody's. All other settings stay, transmitting too.",
+    )
 
     class Meta:
         """By name, as people look for them."""

@@ -1,7 +1,7 @@
 import json
 import time
 
-from edge.status import RECENT, DeviceBoard, Faults, RouteStatus, State
+from edge.status import NOISE_AT, RECENT, DeviceBoard, Faults, RouteStatus, State
 
 
 def test_a_board_tells_each_turn_and_since_when():
@@ -55,3 +55,24 @@ def test_a_fault_is_told_in_words_for_a_while_and_counted_for_ever(monkeypatch):
     assert len(faults.recent()) < 300
     faults.at -= RECENT
     assert (faults.recent(), faults.count) == ("", 2)
+
+
+def test_a_line_of_which_nothing_is_understood_is_said_to_be_noise():
+    counters = {"noise_bytes": 0, "not_aprs": 0}
+    board = DeviceBoard("vhf", "aprs", "memory://vhf", counters=lambda: counters)
+    board.turn(State.UP, "up")
+    counters["noise_bytes"] = NOISE_AT - 1
+    assert board.read().text == "up"
+    counters["noise_bytes"] = NOISE_AT
+    assert board.read().text.startswith("up, but only noise is heard: is the baud rate right")
+    counters["not_aprs"] = 1  # a frame, if not of APRS
+    assert board.read().text == "up"
+    counters["not_ax25"] = NOISE_AT
+    assert "only noise" in board.read().text
+    board.hear(1.0)
+    assert board.read().text == "up"
+    counters["noise_bytes"] += NOISE_AT
+    board.turn(State.WAITING, "unplugged")
+    assert board.read().text == "unplugged"
+    board.turn(State.UP, "up")  # what the old link heard says nothing of the new one
+    assert board.read().text == "up"
