@@ -347,7 +347,11 @@ def test_lists_say_what_a_device_does_now_as_text(browser, vhf, monkeypatch):
         heard=1234, sent=5, refused=6, refusal="too fast", last_heard=None, routes=(),
     )  # fmt: skip
     monkeypatch.setattr(
-        box, "current", lambda: SimpleNamespace(status=lambda: (status,), about=lambda: {"problems": []})
+        box,
+        "current",
+        lambda: SimpleNamespace(
+            status=lambda: (status,), about=lambda: {"problems": []}, ports=SimpleNamespace(ports=())
+        ),
     )
     for address in (DEVICES, f"{DEVICES}{vhf.pk}/change/", "/"):
         page = browser.get(address).content.decode()
