@@ -153,6 +153,21 @@ def test_a_broker_that_is_restarted_is_subscribed_to_again_and_told_of_once(tmp_
         broker.kill()
 
 
+def test_others_hear_that_the_box_was_killed_and_that_it_is_back(broker, tmp_path):
+    said = {"will_topic": "box/state", "birth_topic": "box/state"}
+    command = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(broker.port), "-t", "box/state", "-q", "1", "-C", "3"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watcher:
+        try:
+            until(lambda: "Sending SUBACK" in broker.log.read_text(), broker.log.read_text, START)
+            with Worker(broker, tmp_path / "notes", "work/#", options=said) as worker:
+                worker.is_subscribed(broker, times=2)
+                worker.kill()  # no goodbye: SIGKILL
+                worker.start()
+                assert watcher.communicate(timeout=START)[0].split() == ["online", "offline", "online"]
+        finally:
+            watcher.kill()
+
+
 def test_two_processes_share_the_work(broker, tmp_path):
     match = "$share/workers/jobs/#"
     with (
