@@ -1,8 +1,9 @@
 """The wire of an MQTT session: packets and answers on an open transport, without blocking and in bounded time.
 
 Knows neither ASGI (that is `transports.mqtt`, above) nor how the transport was opened (`transports.mqtt_dial`, beside).
-`transports.codecs.mqtt` makes packets of bytes. This file is the whole seam to the protocol: another client library
-would be put here.
+`transports.codecs.mqtt` makes packets of bytes, `transports.mqtt_greeting` the first of them, and
+`transports.mqtt_deliveries` keeps what we owe the broker. `Connection` is the whole seam to the protocol: another
+client library would be put behind its methods, in this file.
 
 **Acknowledged means handled.** A message of QoS 1 or 2 comes with a `Delivery`, and PUBACK or PUBREC goes out only once
 its `settle` was called: in the order in which the messages came (MQTT 5.0, section 4.6), all those of one turn of the
@@ -17,10 +18,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from edge.errors import ConfigError, EdgeError, LinkLost
+from edge.errors import LinkLost
 from transports.codecs import mqtt as codec
 from transports.codecs.mqtt import FAILURE, MalformedError, Packet, Publish, Type
+from transports.mqtt_deliveries import Deliveries, Delivery
 from transports.mqtt_dial import CONNECT_TIMEOUT, Broker, QuickAck
+from transports.mqtt_greeting import REFUSALS, hello, refusal
 from transports.options import MqttOptions
 
 __all__ = ["ANSWER_TIMEOUT", "CONNECT_TIMEOUT", "REFUSALS", "Broker", "Connection", "Delivery"]
@@ -31,19 +34,6 @@ READ_BURST = 64  # packets handed on without letting the loop turn, a few times 
 PACKET_HEADROOM = 131_072  # bytes; the longest topic and as much again for properties, beside the payload
 MAX_LATER = 16 * 2**20  # bytes of messages beyond `in_flight` that are kept for their turn; then no more is read
 
-# Reason codes of CONNACK (MQTT 5.0, section 3.2.2.2; those of 3.1.1 are translated) that no new attempt will change.
-REFUSALS = {
-    132: "does not speak MQTT {protocol}; set the MQTT version of this device to {other}",
-    133: "does not take the client id {client_id!r}; set another in this device's options",
-    134: "does not know this user name and password; correct them in this device's options",
-    135: "says that this client is not authorised; check the user name and password in this device's options,"
-    " and what the broker allows that user",
-    138: "has banned this client; ask whoever runs the broker",
-    140: "wants another way of authentication than user name and password",
-    154: "keeps no retained messages; take the retain option of the will off in this device's options",
-    155: "does not take the QoS of the will; choose a lower one in this device's options",
-}
-LOGIN = (134, 135)  # of these a new attempt may change, where the password is in a file: it may have been renewed
 TAKEN_OVER = 142  # reason code of DISCONNECT: another client came with our client id
 NO_SHARES, NO_WILDCARDS = 0x9E, 0xA2  # reason codes of SUBACK (MQTT 5.0, section 3.9.3)
 WITH_WILL = 0x04  # reason code of our DISCONNECT: publish the will all the same (MQTT 5.0, section 3.14.2.1)
@@ -51,24 +41,6 @@ WITH_WILL = 0x04  # reason code of our DISCONNECT: publish the will all the same
 PUBLISH = int(Type.PUBLISH)  # looking a member up in its Enum for each packet costs as much as cutting it
 
 _log = logging.getLogger(__name__)
-
-
-class Delivery:
-    """A message that the broker waits to hear about. `settle` may be called once the connection is gone, too."""
-
-    __slots__ = ("_connection", "identifier", "is_done", "qos")
-
-    def __init__(self, connection: "Connection", identifier: int, qos: int) -> None:
-        self._connection = connection
-        self.identifier = identifier
-        self.qos = qos
-        self.is_done = False
-
-    def settle(self) -> None:
-        """Say that it was handled."""
-        if not self.is_done:
-            self.is_done = True
-            self._connection.acknowledge()
 
 
 class Connection(asyncio.Protocol):
@@ -106,9 +78,7 @@ class Connection(asyncio.Protocol):
         self._working = False
         self._paused = False  # by whoever hears
         self._reading = True
-        self._unsettled: deque[Delivery] = deque()  # in the order in which they came
-        self._settling: set[int] = set()  # identifiers of QoS 2 messages without a PUBREC
-        self._unreleased: set[int] = set()  # of those with a PUBREC and without a PUBREL
+        self._deliveries = Deliveries(self._write, self._stir)
         # Out.
         self._out: list[bytes] = []
         self._flushing = False
@@ -203,40 +173,17 @@ class Connection(asyncio.Protocol):
         then.
         """
         try:
-            self._write(self._hello().encode())
+            self._write(hello(self._broker, self._options, self.identifier, self._limit).encode())
             found = await self._connack
         except BaseException:
             self.cut()
             raise
         if found.reason >= FAILURE:
             self.cut()
-            raise self._refusal(found.reason)
+            raise refusal(self._broker, self._options, self.identifier, found.reason)
         self.resumed = found.session_present
         self._heed(found.properties)
         self._tick = self._loop.call_later(self._keepalive / 2, self._keep_alive)
-
-    def _hello(self) -> codec.Connect:
-        options = self._options
-        wishes = {"receive_maximum": options.in_flight, "maximum_packet_size": self._limit}
-        if options.session_expiry:
-            wishes["session_expiry_interval"] = options.session_expiry
-        will = None
-        if options.will_topic:
-            payload = options.will_payload.encode()
-            will = codec.Will(
-                topic=options.will_topic, payload=payload, qos=options.will_qos, retain=options.will_retain
-            )
-        return codec.Connect(
-            client_id=self.identifier,
-            v5=self._v5,
-            clean=not options.session_expiry,
-            keepalive=options.keepalive,
-            # 3.1.1 allows no password without a user name (section 3.1.2.9).
-            username=self._broker.username or ("" if self._broker.password and not self._v5 else None),
-            password=self._broker.password.encode() if self._broker.password else None,
-            will=will,
-            properties=wishes,
-        )
 
     def _heed(self, properties: Mapping[str, Any]) -> None:
         """Take the broker's limits for ours (MQTT 5.0, section 3.2.2.3)."""
@@ -245,15 +192,6 @@ class Connection(asyncio.Protocol):
         self._largest = properties.get("maximum_packet_size", codec.MAX_LENGTH)
         self._keepalive = properties.get("server_keep_alive", self._keepalive) or self._keepalive
         self.identifier = properties.get("assigned_client_identifier", self.identifier)
-
-    def _refusal(self, reason: int) -> EdgeError:
-        words = REFUSALS.get(reason)
-        if words is None:
-            return LinkLost(f"{self._broker.where} refused the session for now: {codec.reason_text(reason)}")
-        other = "3.1.1" if self._v5 else "5.0"
-        told = words.format(protocol=self._options.protocol, other=other, client_id=self.identifier)
-        kind = LinkLost if reason in LOGIN and self._options.password_file else ConfigError
-        return kind(f"{self._broker.where} {told}")
 
     async def leave(self) -> None:
         """Send DISCONNECT, so that the broker knows it was meant, and close; `LEAVE_TIMEOUT` seconds at most.
@@ -414,16 +352,8 @@ class Connection(asyncio.Protocol):
             if not self._working:
                 self._work()
 
-    def acknowledge(self) -> None:
-        """Tell the broker of what is settled, as far as all before it is."""
-        while self._unsettled and self._unsettled[0].is_done:
-            delivery = self._unsettled.popleft()
-            if delivery.qos == 1:
-                self._write(codec.answer(Type.PUBACK, delivery.identifier))
-            else:
-                self._settling.discard(delivery.identifier)
-                self._unreleased.add(delivery.identifier)
-                self._write(codec.answer(Type.PUBREC, delivery.identifier))
+    def _stir(self) -> None:
+        """Something was settled: hand on what waited for it."""
         if not self._working and self._has_turn():
             self._working = True
             self._loop.call_soon(self._work)
@@ -462,7 +392,7 @@ class Connection(asyncio.Protocol):
 
     def _has_turn(self) -> bool:
         """Tell whether a message that was kept for later may be handed on now."""
-        return bool(self._later) and not self._paused and len(self._unsettled) < self._options.in_flight
+        return bool(self._later) and not self._paused and len(self._deliveries) < self._options.in_flight
 
     def _read_on(self, *, wanted: bool) -> None:
         if wanted is self._reading or self._transport is None or self._transport.is_closing():
@@ -476,7 +406,7 @@ class Connection(asyncio.Protocol):
     def _take(self, found: Packet) -> None:
         kind = found.first & 0xF0
         if kind == PUBLISH:
-            if found.first & 0x06 and (self._later or len(self._unsettled) >= self._options.in_flight):
+            if found.first & 0x06 and (self._later or len(self._deliveries) >= self._options.in_flight):
                 self._later.append(found)
                 self._later_size += len(found.body)
             else:
@@ -487,9 +417,7 @@ class Connection(asyncio.Protocol):
         elif kind == Type.PUBREC:
             self._take_pubrec(codec.read_answer(found, v5=self._v5))
         elif kind == Type.PUBREL:
-            identifier = codec.read_answer(found, v5=self._v5).identifier
-            self._unreleased.discard(identifier)
-            self._write(codec.answer(Type.PUBCOMP, identifier))
+            self._deliveries.release(codec.read_answer(found, v5=self._v5).identifier)
         elif kind in (Type.PUBACK, Type.PUBCOMP, Type.SUBACK, Type.UNSUBACK):
             self._answered(codec.read_answer(found, v5=self._v5))
         elif kind == Type.DISCONNECT:
@@ -517,25 +445,12 @@ class Connection(asyncio.Protocol):
             self._pass_over(message.identifier, message.qos)
         elif not message.qos:
             self.hear(message, None)
-        elif (delivery := self._deliver(message.identifier, message.qos)) is not None:
+        elif (delivery := self._deliveries.enter(message.identifier, message.qos)) is not None:
             self.hear(message, delivery)
-
-    def _deliver(self, identifier: int, qos: int) -> Delivery | None:
-        """Enter a message in the list of those that wait to be settled; None for one that is there."""
-        if qos == 2:  # noqa: PLR2004  (sent again on the same connection: heard once)
-            if identifier in self._unreleased:
-                self._write(codec.answer(Type.PUBREC, identifier))
-            if identifier in self._unreleased or identifier in self._settling:
-                return None
-        if qos == 2:  # noqa: PLR2004  (as above)
-            self._settling.add(identifier)
-        delivery = Delivery(self, identifier, qos)
-        self._unsettled.append(delivery)
-        return delivery
 
     def _pass_over(self, identifier: int, qos: int) -> None:
         """Acknowledge what nobody can handle: else it would come again for ever."""
-        if qos and (delivery := self._deliver(identifier, qos)) is not None:
+        if qos and (delivery := self._deliveries.enter(identifier, qos)) is not None:
             delivery.settle()
 
     def _take_pubrec(self, found: codec.Answer) -> None:

@@ -20,7 +20,7 @@ from edge.topics import TopicFilter, fill, template_problem
 from transports import profiles
 from transports.aprs import AprsSession
 from transports.ax25 import Ax25Session
-from transports.codecs import agwpe, aprs, ax25, kiss, lines, tnc2
+from transports.codecs import agwpe, aprs, ax25, kiss, lines, mqtt, tnc2
 from transports.codecs.delimited import Splitter
 from transports.serial import SerialSession
 
@@ -211,6 +211,49 @@ def fuzz_sessions(data):
             assert whole.counters() == cut.counters()
 
 
+def fuzz_mqtt(data):
+    """The first byte chooses the version. The same packets from any chunks, up to the first that can be none."""
+    v5, data = bool((data or b"\0")[0] & 1), data[1:]
+
+    def cut(pieces):
+        stream, packets = mqtt.Packets(SMALL), []
+        try:
+            for piece in pieces:
+                packets += stream.feed(piece)
+                assert held(stream) <= 2 * (SMALL if not packets else mqtt.HEAD) + mqtt.HEAD + ROOM
+        except mqtt.MalformedError as error:
+            return packets, str(error)
+        return packets, ""
+
+    packets, error = cut(chunks(data))
+    whole, whole_error = cut([data])
+    assert error == whole_error
+    assert error or packets == whole
+    for packet in packets:
+        _read_mqtt(packet, v5=v5)
+
+
+def _read_mqtt(packet, *, v5):
+    readers = {
+        mqtt.Type.PUBLISH: lambda: mqtt.read_publish(packet, v5=v5),
+        mqtt.Type.CONNACK: lambda: mqtt.read_connack(packet.body, v5=v5),
+        mqtt.Type.DISCONNECT: lambda: mqtt.read_disconnect(packet.body),
+    }
+    try:
+        found = readers.get(packet.first & 0xF0, lambda: mqtt.read_answer(packet, v5=v5))()
+    except UnicodeDecodeError:
+        assert 0 <= mqtt.identifier_of(packet) <= mqtt.MAX_SHORT
+        return
+    except mqtt.MalformedError as error:
+        assert str(error)
+        return
+    if isinstance(found, mqtt.Publish):
+        assert is_plain(found._asdict())
+        if not packet.missing:
+            [again] = mqtt.Packets(mqtt.MAX_LENGTH).feed(mqtt.publish(found, v5=v5))
+            assert mqtt.read_publish(again, v5=v5) == found
+
+
 def matches(topic, text):
     """MQTT 5.0, section 4.7, level by level: what the compiled expression of a filter must agree with."""
     if topic.startswith("$") and text.startswith(("+", "#")):
@@ -397,6 +440,15 @@ _SEEDS = {
     "aprs": _aprs,
     "encode": _aprs,
     "sessions": lambda: [b"".join(kiss.encode(kiss.KissFrame(data=frame)) for frame in _frames())],
+    "mqtt": lambda: [
+        b"\1\x30\x05\x00\x01ax!",
+        b"\1\x3b\x07\x00\x01a\x00\x07\x00x",
+        b"\1\x34\x0c\x00\x01a\x12\x34\x05\x02\x00\x00\x00\x3cx\xe0\x01\x8e",
+        b"\1\x30\x0d\x00\x01a\x09\x26\x00\x01k\x00\x03val",
+        b"\1\x20\x06\x00\x00\x03\x21\x00\x02\x90\x04\x00\x01\x00\x01",
+        b"\0\x20\x02\x00\x05\x40\x02\x00\x07\x90\x03\x00\x01\x80\xd0\x00",
+        b"\0\x32\xff\x7f\x00\x01a\x00\x01" + b"x" * 100,
+    ],
     "topics": lambda: [
         b"sensors/+room/#rest\nsensors/attic/t/1\naprs/{source}/x",
         b"a/#\na\n{info}",

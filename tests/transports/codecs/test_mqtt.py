@@ -22,6 +22,7 @@ MESSAGES = [
 NOT_MQTT = [
     b"\x36\x05\x00\x01a\x00\x01",  # QoS 3
     b"\x32\x05\x00\x01a\x00\x00",  # identifier 0
+    b"\x30\x07\x00\x00\x03\x23\x00\x01x",  # a topic alias, of which we allow none
     b"\x30\x03\x00\x09a",  # a topic longer than its packet
     b"\x30\x05\x00\x01a\x01\x7f",  # a property that there is none
     b"\x30\x06\x00\x01a\x02\x02\x00",  # properties that end in the middle
@@ -58,7 +59,7 @@ messages = st.builds(
     lambda topic, payload, qos, retain, dup, identifier, said: Publish(
         topic, payload, qos, retain, dup, identifier if qos else 0, said
     ),
-    texts,
+    texts.filter(bool),
     st.binary(max_size=300),
     st.integers(0, 2),
     st.booleans(),
