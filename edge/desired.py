@@ -6,7 +6,7 @@ the system checks, ``edge check`` and the supervisor all ask it.
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -146,9 +146,31 @@ def _route_complaints(route: RouteWish, devices: Mapping[str, DeviceWish]) -> It
         yield "consumer", problem
     elif kind and not match_is_wrong:
         try:
-            parse_route_options(consumer, kind.scope_type, route.options, route.match)
+            own, *_ = (*parse_route_options(consumer, kind.scope_type, route.options, route.match), None)
         except ConfigError as error:
             yield "options", str(error)
+        else:
+            yield from _target_complaints(getattr(consumer, "targets", None), own, devices)
+
+
+def _target_complaints(
+    targets: Callable[[Any], Iterable[tuple[str, str]]] | None, options: Any, devices: Mapping[str, DeviceWish]
+) -> Iterator[tuple[str, str]]:
+    """Say which devices a consumer sends to that are not there, or are of another sort than it takes them for.
+
+    ``targets(options)`` gives pairs: the option that names a device, and its scope type.
+    """
+    for option, scope_type in targets(options) if targets else ():
+        name = getattr(options, option)
+        fitting = [
+            other.name
+            for other in devices.values()
+            if other.kind in registry.kinds() and registry.kinds()[other.kind].scope_type == scope_type
+        ]
+        if name not in fitting:
+            what = f"offers {scope_type}" if name in devices else "is there"
+            found = ", ".join(fitting) or "none"
+            yield "options", f"{option}: expected a device that offers {scope_type} ({found}); no {name!r} {what}"
 
 
 def link_problem(kind: registry.Kind, link: str) -> str:

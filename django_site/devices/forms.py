@@ -128,7 +128,8 @@ class RouteForm(RouteModelForm):
         consumer = cleaned.get("consumer", "")
         self.instance.options = self._options(consumer, scope_type(device), cleaned)
         if device is not None and consumer:
-            add_problems(self, route_problems(self._wish(device, cleaned), [device.wish()]))
+            others = [other.wish() for other in Device.objects.exclude(pk=device.pk)]  # a route may name another device
+            add_problems(self, route_problems(self._wish(device, cleaned), [device.wish(), *others]))
         return cleaned
 
     def _options(self, consumer: str, scope: str, cleaned: Mapping[str, Any]) -> dict[str, Any]:

@@ -108,6 +108,11 @@ class Forward(AsyncConsumer):
     clock: asyncio.Task[None] | None = None
 
     @staticmethod
+    def targets(_options: ForwardOptions) -> Iterator[tuple[str, str]]:
+        """Name the option that names the device to send to, and what that has to offer."""
+        yield "broker", "mqtt"
+
+    @staticmethod
     def check_options(options: ForwardOptions, scope_type: str) -> None:
         """Raise ConfigError for templates that are wrong, or name what this feed does not have."""
         topic_template(options.topic, FIELDS[scope_type])

@@ -9,7 +9,7 @@ Nothing here lets Home Assistant transmit: for that there is `edge.contrib.trans
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,11 @@ class HomeAssistantStations(AsyncAprsConsumer):
     groups = (GROUP,)
 
     clock: asyncio.Task[None] | None = None
+
+    @staticmethod
+    def targets(_options: StationsOptions) -> Iterator[tuple[str, str]]:
+        """Name the option that names the device to send to, and what that has to offer."""
+        yield "broker", "mqtt"
 
     @staticmethod
     def check_options(options: StationsOptions, _scope_type: str) -> None:

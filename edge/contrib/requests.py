@@ -98,6 +98,11 @@ class TransmitOptions:
     )
 
 
+def scope_type(send: str) -> str:
+    """Return what a device must offer for this to be sent by it."""
+    return _SCOPES.get(send, "aprs")
+
+
 def check_options(options: TransmitOptions) -> None:
     """Raise ConfigError for templates that are wrong."""
     for name in ("addressee", "text", "result_topic"):
@@ -173,7 +178,7 @@ class Maker:
     def make(self, request: Request) -> dict[str, Any]:
         """Return the event to send. Denied where this route may not, or it says too little."""
         event = getattr(self, _MAKERS.get(self.options.send, f"_{self.options.send}"))(request)
-        return {"type": f"{_SCOPES.get(self.options.send, 'aprs')}.send", **event}
+        return {"type": f"{scope_type(self.options.send)}.send", **event}
 
     def count(self, now: float, waiting: int) -> None:
         """Count one that is sent now (monotonic seconds). Denied where too many came in a minute, or still wait."""

@@ -75,6 +75,11 @@ class Transmit(AsyncConsumer):
     clock: asyncio.Task[None] | None = None
 
     @staticmethod
+    def targets(options: TransmitOptions) -> Iterator[tuple[str, str]]:
+        """Name the option that names the device to send to, and what that has to offer."""
+        yield "to", requests.scope_type(options.send)
+
+    @staticmethod
     def check_options(options: TransmitOptions, scope_type: str) -> None:
         """Raise ConfigError for what is wrong with the templates, or has no meaning on this feed."""
         requests.check_options(options)

@@ -265,5 +265,6 @@ def test_wrong_options_are_told_before_anything_runs():
     ]
     vhf = DeviceWish(name="vhf", kind="aprs", link="memory://vhf")
     wishes = [RouteWish(device=d, consumer=f"edge.contrib.{c}", match=m, options=o) for d, c, m, o in routes]
-    told = [problem.message for problem in problems(Desired(devices=(vhf,), routes=tuple(wishes)))]
+    broker = DeviceWish(name="broker", kind="mqtt", link="mqtt://localhost")
+    told = [problem.message for problem in problems(Desired(devices=(vhf, broker), routes=tuple(wishes)))]
     assert [words.partition(":")[0] for words in told] == ["topic", "payload", "payload", "result_topic"]

@@ -4,6 +4,7 @@ import json
 import pytest
 
 from edge.contrib.forward import Forward, ForwardOptions, Kept
+from edge.desired import DeviceWish, RouteWish, route_problems
 from edge.errors import ConfigError
 from edge.layers import InMemoryChannelLayer, channel_layers
 from edge.testing import FeedCommunicator
@@ -105,3 +106,40 @@ async def test_text_that_is_not_utf8_is_published_all_the_same(layer):
     await feed.hear(source="QQ1ABC-7", summary="half \ud800 pair")
     assert (await sent(layer))["payload"] == b"half ? pair"
     await feed.disconnect()
+
+
+@pytest.mark.parametrize(
+    ("consumer", "device", "options", "words"),
+    [
+        ("forward.Forward", "vhf", {"broker": "attic"}, None),
+        ("forward.Forward", "vhf", {}, "broker: expected a device that offers mqtt (attic); no 'broker' is there"),
+        ("forward.Forward", "vhf", {"broker": "gps"}, "no 'gps' offers mqtt"),
+        ("homeassistant.HomeAssistantStations", "vhf", {}, "no 'broker' is there"),
+        ("transmit.Transmit", "attic", {}, None),
+        (
+            "transmit.Transmit",
+            "attic",
+            {"send": "text"},
+            "to: expected a device that offers serial (gps); no 'vhf' offers",
+        ),
+        ("transmit.Transmit", "attic", {"send": "text", "to": "gps"}, None),
+        ("transmit.Transmit", "attic", {"send": "ui", "to": "x"}, "to: expected a device that offers ax25 (none)"),
+    ],
+)
+def test_a_device_that_is_not_there_or_of_another_sort_is_told_when_the_route_is_saved(
+    consumer, device, options, words
+):
+    devices = [
+        DeviceWish(name="vhf", kind="aprs", link="memory://vhf"),
+        DeviceWish(name="gps", kind="serial", link="memory://gps"),
+        DeviceWish(name="attic", kind="mqtt", link="mqtt://localhost"),
+    ]
+    match = "a/+to" if device == "attic" else ""
+    wish = RouteWish(device=device, consumer=f"edge.contrib.{consumer}", match=match, options=options)
+    told = [(problem.field, problem.message) for problem in route_problems(wish, devices)]
+    if words is None:
+        assert told == []
+    else:
+        ((field, message),) = told
+        assert field == "options"
+        assert words in message
