@@ -130,9 +130,10 @@ class DeviceAdmin(DeviceModelAdmin):
         form = device_form(kind, stored)
         first = ("live", "name", "kind", "link") if obj else ("name", "kind", "link")
         found = registry.kinds().get(kind)
+        radio = ("transmit",) if found is None or found.radio else ()
         spare = ("spare",) if found and SCHEME in found.schemes else ()
         return [
-            (None, {"fields": (*first, "enabled", "transmit", *spare)}),
+            (None, {"fields": (*first, "enabled", *radio, *spare)}),
             *_option_sets("Options", form.option_fields, form.base_fields, stored),
         ]
 

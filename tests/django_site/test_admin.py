@@ -102,6 +102,13 @@ def test_a_choice_is_a_choice_and_a_secret_is_a_password_field(browser):
     assert re.search(r'<input type="password" name="option_password"', page)
 
 
+def test_only_a_radio_is_asked_whether_it_may_transmit(browser, broker):
+    assert 'name="transmit"' in browser.get(f"{DEVICES}add/?kind=aprs").content.decode()
+    address = f"{DEVICES}{broker.pk}/change/"
+    assert 'name="transmit"' not in browser.get(address).content.decode()
+    assert browser.post(address, with_routes({**MQTT, "link": "mqtt://localhost"})).status_code == 302
+
+
 def test_a_good_device_with_a_route_is_saved(browser):
     answer = add(browser, "aprs", {**APRS, "option_callsign": "QQ1ABC"}, {"consumer": ECHO, "match": "source=QQ1*"})
     assert answer.status_code == 302
