@@ -99,6 +99,8 @@ class Supervisor:
         event that cannot be sent. A durable event is kept, whether the device is up or not.
         """
         if event.get("durable") and self.outbox is not None:
+            if runner := self._runners.get(name):
+                return await runner.keep(event)
             await self.outbox.put(name, event)
             return ""
         if name not in self._boards:

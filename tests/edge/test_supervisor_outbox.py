@@ -3,7 +3,6 @@
 import pytest
 
 from edge.desired import Desired, DeviceWish
-from edge.errors import ConfigError
 from edge.outbox import Outbox, OutboxRefused
 from edge.supervisor import Supervisor
 from tests.edge.outboxes import Rows, message, publish
@@ -51,6 +50,11 @@ async def test_what_a_device_could_never_send_is_refused_with_the_reason(
 ):
     with pytest.raises(OutboxRefused, match=words):
         await outbox.put(device, event)
-    with pytest.raises((OutboxRefused, ConfigError), match=words.partition(";")[0]):
-        await supervisor.transmit(device, {**event, "durable": True})
+    assert not rows.rows
+
+
+async def test_what_is_sent_by_name_is_told_what_the_gate_says(supervisor, rows):
+    assert "transmitting is off for vhf" in await supervisor.transmit("vhf", message(durable=True))
+    with pytest.raises(OutboxRefused, match="no device 'nobody'"):
+        await supervisor.transmit("nobody", publish(durable=True))
     assert not rows.rows
