@@ -31,6 +31,7 @@ COMMANDS = {
     "check": Command("django_site.commands.check:main", "say what in the configuration cannot work"),
     "devices": Command("django_site.commands.devices:main", "show what is plugged in; listen to it; make it a device"),
     "status": Command("django_site.commands.status:main", "show what runs, and in plain words what does not"),
+    "doctor": Command("django_site.commands.doctor:main", "look at all that the box needs, and say what to do"),
     "tap": Command("django_site.commands.tap:main", "watch the traffic of the running box"),
     "send": Command("django_site.commands.send:main", "send through a device of the running box, by its transmit gate"),
     "migrate": Command("django_site.commands.migrate:main", "bring the tables up to date, after a copy of them"),
