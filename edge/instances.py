@@ -45,6 +45,11 @@ class Instances:
         self.consumer = consumer
         self.clock = clock
         self.faults = Faults()
+        self.running = 0  # those that are ending, too
+
+    def status_text(self) -> str:
+        """Say how many there are, for people."""
+        return f"running; {self.running} of {self.most} instances"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, to its end."""
@@ -111,6 +116,7 @@ class _Crowd:
         leg = Leg(key=key, app=self._owner.app, consumer=self._owner.consumer, scope=(("topic_route", route),))
         run = self._runs[key] = Run(leg, self._scope, self._send, self._owner.faults)
         self._tasks.add(run.task)
+        self._owner.running += 1
         run.task.add_done_callback(lambda task: self._gone(key, run, task))
         return run
 
@@ -120,6 +126,7 @@ class _Crowd:
 
     def _gone(self, key: Key, run: Run, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
+        self._owner.running -= 1
         if self._runs.get(key) is run:
             del self._runs[key]
             self._heard.pop(key, None)

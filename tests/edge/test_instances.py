@@ -1,4 +1,5 @@
 from edge.consumers import AsyncMqttConsumer
+from edge.instances import Instances
 from edge.routing import TopicRouter, topic
 from edge.testing import FeedCommunicator
 
@@ -58,6 +59,19 @@ async def test_beyond_the_bound_the_one_that_was_silent_longest_ends():
     await rooms.hear("c")
     assert set(await rooms.said(3)) == {"ends b 1001", "begins c", "heard c 1"}
     await rooms.broker.disconnect(timeout=5)
+
+
+async def test_status_says_how_many_there_are():
+    instances = Instances(Room.as_asgi(), ["room"], most=2, idle=60.0)
+    broker = FeedCommunicator(instances, "mqtt")
+    await broker.connect()
+    assert instances.status_text() == "running; 0 of 2 instances"
+    for room in ("attic", "cellar"):
+        await broker.hear(topic=f"s/{room}/t", payload="1", topic_route={"args": [], "kwargs": {"room": room}})
+        assert [(await broker.sent(5))["topic"] for _ in range(2)] == ["begins", "heard"]
+    assert instances.status_text() == "running; 2 of 2 instances"
+    await broker.disconnect(timeout=5)
+    assert instances.status_text() == "running; 0 of 2 instances"
 
 
 async def test_one_that_raises_harms_no_other():
