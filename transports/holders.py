@@ -6,6 +6,7 @@ Blocks for milliseconds (a look at each process): not for the loop.
 import contextlib
 import grp
 import os
+import pwd
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -120,7 +121,10 @@ def _name(process: Path) -> str:
 
 
 def _user() -> str:
-    return os.environ.get("USER") or str(os.getuid())
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def _read(path: Path) -> str:

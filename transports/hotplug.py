@@ -53,8 +53,8 @@ class Watcher:
     async def _look(self) -> None:
         try:
             now, missing = await asyncio.to_thread(_look_at, open_nodes())
-        except OSError as error:
-            logger.warning("the serial ports cannot be looked at: %s", error)
+        except Exception:  # the fence: one strange device must not end the watch over all others
+            logger.exception("the serial ports cannot be looked at")
             return
         gone, come = changes(self.ports, now)
         self.ports = now

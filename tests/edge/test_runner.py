@@ -187,6 +187,16 @@ async def test_a_cable_that_is_plugged_in_is_noticed_at_once(monkeypatch):
         await bench.is_up()
 
 
+async def test_what_is_plugged_in_while_an_attempt_fails_calls_for_another_at_once(monkeypatch):
+    monkeypatch.setattr("edge.backoff.SHORTEST", 30.0)
+    async with Bench() as bench:
+        await bench.until(lambda: bench.board.state is State.STARTING)
+        bench.runner.wake()
+        await bench.link(LinkLost("/dev/vhf is not there (unplugged?)"))
+        await bench.link()
+        await bench.is_up()
+
+
 async def test_it_is_tried_again_by_itself():
     async with Bench() as bench:
         for _ in range(2):

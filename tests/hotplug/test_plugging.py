@@ -110,3 +110,41 @@ def test_a_box_without_udev_looks_by_itself_and_says_so(folder, sockets):
 
 def test_a_box_with_udev_says_so(box):
     assert box.status()["box"]["ports"] == "watched by udev's events"
+
+
+def test_what_was_kept_for_a_device_that_is_pulled_out_goes_when_it_is_back_or_expires(box, sockets):
+    make_rows(box.data, VHF)
+    box.turns("vhf", "waiting", "is not there")
+    kept = [("kept", 3600), ("too late", 0.1)]
+    for text, seconds in kept:
+        done = box.edge("send", "vhf", "--to", "QQ1MIA", text, "--durable", "--expires", seconds)
+        assert done.returncode == 0, done.stderr
+    sockets.plug("ttyUSB0", serial="A1")
+    box.turns("vhf", "up")
+    on_the_air = bytearray()
+    until(lambda: on_the_air.extend(sockets.read("ttyUSB0")) or b":kept{" in on_the_air, "the message that was kept")
+    assert b"too late" not in on_the_air
+
+
+def test_after_a_burst_of_plugs_the_box_is_where_the_last_one_left_it(box, sockets):
+    make_rows(box.data, VHF)
+    for number in range(6):  # so quick that what was gone in between may never be seen
+        sockets.plug(f"ttyUSB{number}", serial="A1", socket=number + 1)
+        if number < 5:
+            sockets.unplug(f"ttyUSB{number}")
+    box.turns("vhf", "up")
+    sockets.hear("ttyUSB5", ">still the same")
+    heard(box, 1)
+    sockets.unplug("ttyUSB5")
+    box.turns("vhf", "waiting", "(unplugged?)")
+
+
+def test_a_line_at_the_wrong_speed_is_said_to_be_noise(box, sockets):
+    sockets.plug("ttyUSB0", serial="A1")
+    make_rows(box.data, VHF)
+    box.turns("vhf", "up")
+    sockets.feed("ttyUSB0", bytes(range(1, 190)))
+    box.turns("vhf", "up", "only noise is heard")
+    sockets.hear("ttyUSB0", ">right again")
+    heard(box, 1)
+    assert box.device("vhf")["text"] == "up"

@@ -3,9 +3,12 @@ import contextlib
 import errno
 import os
 import socket
+import subprocess
+import sys
 import termios
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import serial
@@ -398,3 +401,78 @@ async def test_a_port_is_free_again_after_its_link_was_closed(tmp_path, receiver
             await tnc.wait_for_host()
             await link.close()
         assert receiver.reasons == ["closed"] * 3
+
+
+HOLD = (
+    "import fcntl, os, sys; port = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY); "
+    "fcntl.flock(port, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
+)
+
+
+@pytest.fixture
+def holder(pty):
+    command = [sys.executable, "-c", HOLD, pty.path]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        yield process.pid
+        process.communicate()
+
+
+async def test_a_port_that_another_program_has_is_refused_and_the_program_named(pty, holder):
+    kind, words = await open_error(f"serial://{pty.path}")
+    assert kind is LinkLost
+    assert words.startswith(f"{pty.path} is in use by another program: ")
+    assert f"(process {holder})" in words
+
+
+STRANGER = """
+import asyncio, concurrent.futures.thread, os, sys
+from transports.links import open_link
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+class Nobody:
+    def received(self, data): pass
+    def lost(self, reason): pass
+try:
+    asyncio.run(open_link("serial://" + sys.argv[1], Nobody()))
+except OSError as error:
+    print(error)
+"""
+
+
+def test_a_port_of_a_group_that_this_user_is_not_in_names_the_group(pty):
+    port = Path(pty.path)
+    port.chmod(0o060 if os.getuid() == 0 else 0o000)
+    done = subprocess.run([sys.executable, "-c", STRANGER, pty.path], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith(f"no permission to open {pty.path}; "), done.stderr
+    if os.getuid() == 0:
+        assert f"the group {port.group()} owns it: sudo usermod -aG {port.group()} " in done.stdout
+
+
+async def test_a_pty_that_is_another_programs_by_now_is_not_opened(pty, tmp_path):
+    name = tmp_path / "kisstnc"
+    name.symlink_to(pty.path)
+    os.utime(name, (0, 0), follow_symlinks=False)
+    kind, words = await open_error(f"serial://{name}")
+    assert kind is LinkLost
+    assert words.startswith(f"{name} is not opened: {pty.path} is younger than the name that points at it")
+
+
+async def test_a_port_that_went_is_let_go_and_never_written_to_again(pty, opened, receiver, until):
+    link = await opened(f"serial://{pty.path}")
+    assert pty.path in links.open_nodes()
+    links.let_go("/dev/ttyUSB99")
+    links.let_go(pty.path)
+    with pytest.raises(LinkLost, match="the port is gone"):
+        link.write(b"into the void")
+    await until(lambda: receiver.reasons)
+    assert receiver.reasons == ["the port is gone (unplugged?)"]
+    assert pty.path not in links.open_nodes()
+
+
+async def test_a_link_by_name_says_what_is_not_plugged_in():
+    assert await open_error("usb://ffff:fffe/NOBODY") == (LinkLost, "usb://ffff:fffe/NOBODY is not there (unplugged?)")
+    kind, words = await open_error("usb://nonsense")
+    assert (kind, "as lsusb prints them" in words) == (ConfigError, True)
