@@ -17,6 +17,7 @@ from transports.scan import BY_UDEV, scan, way
 logger = logging.getLogger("transports.hotplug")
 
 POLL = 1.0  # seconds between two looks where nobody tells of changes
+SETTLED = 0.25  # seconds after an event until another look: the kernel tells of a removal before it is done
 LOOK_AGAIN = 60.0  # seconds after which udev's ports are looked at unasked, should an event have been lost
 
 # Called on the loop with what went and what came, in this order.
@@ -46,9 +47,10 @@ class Watcher:
             logger.info("serial ports are %s", self.words)
             while True:
                 await self._look()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(due.wait(), pause)
+                heard = due.is_set()
                 due.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(due.wait(), SETTLED if heard else pause)
 
     async def _look(self) -> None:
         try:

@@ -42,7 +42,7 @@ def _scan_udev() -> Iterator[Port]:
         devices.match_sys_name(name)
     for device in devices:
         with contextlib.suppress(pyudev.DeviceNotFoundError, OSError):  # it went while it was looked at
-            if device.device_node and _is_real(Path(device.sys_path)):
+            if device.device_node and Path(device.device_node).exists() and _is_real(Path(device.sys_path)):
                 yield _port_of(device)
 
 
