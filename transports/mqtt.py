@@ -101,10 +101,14 @@ class MqttServer:
             return
         payload = options.birth_payload.encode()
         birth = Publish(options.birth_topic, payload, options.birth_qos, options.birth_retain, False, 0, {})
-        reason = await connection.put(birth)
-        if reason >= FAILURE:
-            told = "%s: the broker refused the birth message on %s: %s"
-            _log.warning(told, self._device.name, options.birth_topic, reason_text(reason))
+        try:
+            reason = await connection.put(birth)
+            refused = reason_text(reason) if reason >= FAILURE else ""
+        except ValueError as error:  # the broker said before that it takes no such message
+            refused = str(error)
+        if refused:
+            told = "%s: the broker does not take the birth message on %s: %s"
+            _log.warning(told, self._device.name, options.birth_topic, refused)
 
 
 def default_client_id(device: str) -> str:

@@ -54,12 +54,13 @@ async def test_what_a_broker_does_not_take_is_refused_here_and_the_session_lives
             assert (await app.next())["payload"] == b"y"
 
 
-async def test_a_will_that_the_broker_cannot_keep_is_for_a_person(tmp_path):
+async def test_a_will_that_the_broker_cannot_keep_is_for_a_person_and_a_birth_message_is_left_out(tmp_path, caplog):
     with mosquitto(tmp_path, "retain_available false") as broker:
         with pytest.raises(ConfigError, match="keeps no retained messages; take the retain option of the will off"):
             await attempt(make(link(broker), will_topic="box"))
-        async with serving(make(link(broker), will_topic="box", will_retain=False), App()):
-            pass
+        options = {"will_topic": "box", "will_retain": False, "birth_topic": "box"}
+        async with serving(make(link(broker), **options), App()):
+            assert "does not take the birth message on box: the broker keeps no retained messages" in caplog.text
 
 
 @pytest.mark.parametrize(
