@@ -63,7 +63,7 @@ class Guest:
         words += ["-qmp", f"unix:{qmp},server=on,wait=off"]
         words += ["-chardev", f"file,id=console,path={self.console}", "-serial", "chardev:console"]
         log = (self.work / "qemu.log").open("wb")
-        self._process = subprocess.Popen(["nice", *words], stdout=log, stderr=log)
+        self._process = subprocess.Popen(["nice", "-n", "2", *words], stdout=log, stderr=log)
         (self.work / "qemu.pid").write_text(str(self._process.pid))
         self._monitor = Monitor(qmp)
 
