@@ -36,6 +36,11 @@ class Progress:
         return [name for name, due in self._due.items() if due < now]
 
 
+def is_service() -> bool:
+    """Tell whether a service manager started this process, and so starts it again when it ends."""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
+
+
 def notify(*lines: str) -> bool:
     """Tell the service manager: ``READY=1``, ``STATUS=…``, ``STOPPING=1``, ``WATCHDOG=1``. False where none listens."""
     address = os.environ.get("NOTIFY_SOCKET", "")

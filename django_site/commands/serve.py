@@ -9,13 +9,15 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.db import DatabaseError
 
 from django_site.commands import complain, parser, say, set_up
 from django_site.doors import Doors
+from django_site.problem_page import show_problem
 from edge.cli import FAILED, OK
 from edge.errors import ConfigError
 from edge.registry import import_string
-from edge.systemd import keep_alive, listening_sockets, notify
+from edge.systemd import is_service, keep_alive, listening_sockets, notify
 
 logger = logging.getLogger("edge.serve")
 
@@ -34,16 +36,27 @@ def main(arguments: list[str]) -> int:
         "--port", type=int, default=8000, help="port to listen on; 0 for any free one (default: %(default)s)"
     )
     options = made.parse_args(arguments)
-    set_up(options)
+    options.handed = listening_sockets()
+    try:
+        set_up(options)
+    except Exception as error:  # a mistake in the settings, which may be a program of the person's own
+        if not is_service():
+            raise
+        logger.exception("the settings cannot be read")
+        code: int = import_string("transports.web:run")(show_problem(error, options))
+        return code
     return run(options, announce)
 
 
 async def announce(url: str, _: AsyncExitStack) -> int:
     """Say where the box is, and how to get in the first time; then wait for ever."""
     say(f"Edge is at {url}/")
-    if user := await sync_to_async(import_string("django_site.access.links:who_waits"))():
-        link = await sync_to_async(import_string("django_site.access.links:issue_login_link"))(user)
-        say(f"Nobody can sign in yet. Sign in once, within 15 minutes, with {url}{link}")
+    try:
+        if user := await sync_to_async(import_string("django_site.access.links:who_waits"))():
+            link = await sync_to_async(import_string("django_site.access.links:issue_login_link"))(user)
+            say(f"Nobody can sign in yet. Sign in once, within 15 minutes, with {url}{link}")
+    except DatabaseError as error:  # the pages stay, to say what is wrong with it
+        logger.error("the users cannot be read: %s; edge doctor says more", error)  # noqa: TRY400  (words suffice)
     await asyncio.Event().wait()
     return OK
 
@@ -63,14 +76,14 @@ async def serve(options: argparse.Namespace, work: Work) -> int:
     from django_site.box import Box  # noqa: PLC0415  (after set_up)
 
     box = Box(settings.DATA)
-    web = Doors(application, options, listening_sockets())
+    web = Doors(application, options, getattr(options, "handed", {}))
     stopped = _signalled()
     try:
         await box.start()
         await web.start()
     except ConfigError as error:
         await box.stop()
-        return complain(str(error))
+        return await show_problem(error, options) if is_service() else complain(str(error))
     async with AsyncExitStack() as beside:
         working = asyncio.ensure_future(work(web.url, beside))
         watchdog = asyncio.create_task(keep_alive(lambda: [*box.progress.late(), *web.ended()]), name="watchdog")
