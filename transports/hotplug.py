@@ -9,16 +9,17 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from transports.links import let_go, open_nodes
 from transports.ports import Port, changes
-from transports.scan import BY_UDEV, scan, way
+from transports.scan import BY_UDEV, new_context, scan, way
 
 logger = logging.getLogger("transports.hotplug")
 
 POLL = 1.0  # seconds between two looks where nobody tells of changes
 SETTLED = 0.25  # seconds after an event until another look: the kernel tells of a removal before it is done
-LOOK_AGAIN = 60.0  # seconds after which udev's ports are looked at unasked, should an event have been lost
+LOOK_AGAIN = 10.0  # seconds after which udev's ports are looked at unasked, should an event have been lost
 
 # Called on the loop with what went and what came, in this order.
 OnChange = Callable[[list[Port], list[Port]], None]
@@ -37,8 +38,8 @@ class Watcher:
         with contextlib.ExitStack() as stack:
             due, pause = asyncio.Event(), POLL
             try:
-                if way() == BY_UDEV:
-                    stack.enter_context(_events(due))
+                if await asyncio.to_thread(way) == BY_UDEV:
+                    stack.enter_context(_events(await asyncio.to_thread(new_context), due))
                     pause, self.words = LOOK_AGAIN, "watched by udev's events"
                 else:
                     self.words = f"looked at every {POLL:g} s, for udev does not run here (a container?)"
@@ -76,11 +77,11 @@ def _look_at(nodes: Iterable[str]) -> tuple[tuple[Port, ...], set[str]]:
 
 
 @contextlib.contextmanager
-def _events(due: asyncio.Event) -> Iterator[None]:
+def _events(context: Any, due: asyncio.Event) -> Iterator[None]:
     """Set ``due`` whenever udev has dealt with a change of the ttys. OSError where that cannot be listened to."""
     import pyudev  # noqa: PLC0415  (`way` has found it)
 
-    monitor = pyudev.Monitor.from_netlink(pyudev.Context(), source="udev")
+    monitor = pyudev.Monitor.from_netlink(context, source="udev")
     monitor.filter_by("tty")
     monitor.start()
 

@@ -268,7 +268,7 @@ def _open_port(parts: SplitResult, baud: int, *, lines: bool | None = None) -> t
 
     ``lines`` is what DTR and RTS are set to; None: raised, as the kernel does.
     """
-    path = parts.path if parts.scheme == "serial" else _node_of(parts.geturl())
+    path = parts.path if parts.scheme == "serial" else node_of(parts.geturl())
     name = path if parts.scheme == "serial" else f"{_name(parts)} ({path})"
     if problem := pty_problem(path):
         raise LinkLost(f"{name} is not opened: {problem}")
@@ -290,8 +290,8 @@ def _open_port(parts: SplitResult, baud: int, *, lines: bool | None = None) -> t
     return port, node
 
 
-def _node_of(link: str) -> str:
-    """Find today's node of a ``usb://`` link."""
+def node_of(link: str) -> str:
+    """Find today's node of a ``usb://`` link; blocks, and raises as `transports.ports.find` does."""
     return find(link, scan()).path
 
 

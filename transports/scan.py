@@ -4,7 +4,9 @@ Blocks for milliseconds: not for the loop. `transports.hotplug` tells of changes
 """
 
 import contextlib
+import threading
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +23,42 @@ BY_POLLING = "polling"
 
 def way() -> str:
     """Say how ports are found here: by udev, or by polling."""
-    try:
-        import pyudev  # noqa: F401, PLC0415  (Linux only, and worth nothing without its daemon)
-    except ImportError:
-        return BY_POLLING
-    return BY_UDEV if CONTROL.exists() else BY_POLLING
+    return BY_UDEV if CONTROL.exists() and _context() is not None else BY_POLLING
 
 
 def scan() -> tuple[Port, ...]:
     """Read what serial ports are there now, by path. At most `MAX_PORTS`."""
-    found = _scan_udev() if way() == BY_UDEV else _scan_kernel()
+    with _one_at_a_time:
+        found = list(_scan_udev(_context()) if way() == BY_UDEV else _scan_kernel())
     return tuple(sorted(found, key=lambda port: port.path))[:MAX_PORTS]
 
 
-def _scan_udev() -> Iterator[Port]:
+def new_context() -> Any:
+    """Load libudev. Once for each user of it, for it may not be shared by threads; looking for it starts a process.
+
+    ImportError where it is not installed.
+    """
+    import pyudev  # noqa: PLC0415  (Linux only, and worth nothing without udev's daemon)
+
+    return pyudev.Context()
+
+
+_one_at_a_time = threading.Lock()
+
+
+@cache
+def _context() -> Any:
+    """Return the context of `scan`, or None without libudev."""
+    try:
+        return new_context()
+    except (ImportError, OSError):
+        return None
+
+
+def _scan_udev(context: Any) -> Iterator[Port]:
     import pyudev  # noqa: PLC0415  (as above)
 
-    devices = pyudev.Context().list_devices(subsystem="tty")
+    devices = context.list_devices(subsystem="tty")
     for name in NAMES:
         devices.match_sys_name(name)
     for device in devices:

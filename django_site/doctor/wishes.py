@@ -22,6 +22,9 @@ from django_site.devices.models import Device
 from django_site.doctor import Finding, Level
 from django_site.outbox.models import Entry
 from edge import __version__
+from edge.errors import ConfigError, LinkLost
+from edge.registry import import_string
+from edge.usb import SCHEME as USB
 
 REACH = 3.0  # seconds for a broker to take a connection
 LONG_WAIT = 3600  # seconds after which what waits in the outbox is worth a word
@@ -110,6 +113,16 @@ def ports(data: Path) -> Iterator[Finding]:
         parts = urlsplit(device.link)
         if parts.scheme == "serial":
             yield _port(f"port of {device.name}", Path(parts.path))
+        elif parts.scheme == USB:
+            yield _usb_port(f"port of {device.name}", device.link)
+
+
+def _usb_port(about: str, link: str) -> Finding:
+    try:
+        return _port(about, Path(import_string("transports.links:node_of")(link)))
+    except (LinkLost, ConfigError) as error:
+        do = "plug it in; edge devices shows what is there"
+        return Finding(about=about, level=Level.ERROR, text=str(error), do=do)
 
 
 def _port(about: str, path: Path) -> Finding:

@@ -55,6 +55,7 @@ def test_it_says_of_each_thing_what_is_wrong_and_what_to_do(data, tmp_path):
         data,
         {"name": "vhf", "kind": "aprs", "link": "serial:///dev/ttyNobody"},
         {"name": "uhf", "kind": "aprs", "link": f"serial://{tmp_path}/old.pem"},
+        {"name": "hf", "kind": "aprs", "link": "usb://ffff:fffe/NOBODY"},
         {"name": "broker", "kind": "mqtt", "link": f"mqtt://127.0.0.1:{port}", "options": {"ca_file": str(old)}},
     )
     with closing(sqlite3.connect(data / "edge.sqlite3")) as database, database:
@@ -69,6 +70,10 @@ def test_it_says_of_each_thing_what_is_wrong_and_what_to_do(data, tmp_path):
     assert found["port of vhf"][1] == "/dev/ttyNobody is not there"
     assert "/dev/serial/by-id" in found["port of vhf"][2]
     assert "is no serial port" in found["port of uhf"][1]
+    assert found["port of hf"][1:] == (
+        "usb://ffff:fffe/NOBODY is not there (unplugged?)",
+        "plug it in; edge devices shows what is there",
+    )
     assert "is not reached: [Errno 111] Connection refused" in found["broker of broker"][1]
     assert found["certificate of broker"][0] == "warning"
     assert "ends on" in found["certificate of broker"][1]
