@@ -2,12 +2,13 @@
 
 import socket
 import sys
+import time
 import urllib.error
 import urllib.request
 
 import pytest
 
-from tests.scenarios.running import Box, Process, environment, make_rows, until
+from tests.scenarios.running import ROOT, Box, Process, Workbench, environment, make_rows, until
 
 
 def read(url):
@@ -117,3 +118,38 @@ def test_without_what_a_device_needs_the_page_comes_and_status_says_what_is_miss
         assert read(f"{box.url}/login/")[0] == 200
         device = until(lambda: (found := box.device(row["name"]))["text"] not in ("", "starting") and found, box.words)
         assert device["state"] in ("waiting", "failed", "starting")
+
+
+BLOCKING = """
+import time
+from edge.consumers import AsyncAprsConsumer
+
+class Sleeper(AsyncAprsConsumer):
+    async def connect(self):
+        time.sleep(3600)
+"""
+
+
+def test_a_loop_that_hangs_feeds_the_watchdog_no_more(tmp_path, manager):
+    (tmp_path / "sleeper.py").write_text(BLOCKING)
+    (tmp_path / "data").mkdir()
+    port = free()
+    process = service(tmp_path, port, WATCHDOG_USEC="600000", PYTHONPATH=f"{ROOT}:{tmp_path}")
+    try:
+        assert manager.recv(1000).startswith(b"READY=1")
+        assert manager.recv(1000) == b"WATCHDOG=1"
+        with Workbench() as bench:
+            bench.plug(tmp_path / "tnc")
+            make_rows(
+                tmp_path / "data",
+                {"name": "vhf", "kind": "aprs", "link": f"serial://{tmp_path}/tnc"},
+                {"device": "vhf", "consumer": "sleeper.Sleeper"},
+            )
+            manager.settimeout(3)  # five times the watchdog's interval
+            deadline = time.monotonic() + 30
+            with pytest.raises(TimeoutError):
+                while time.monotonic() < deadline:
+                    manager.recv(1000)
+        assert process.process.poll() is None
+    finally:
+        process.kill()
