@@ -131,21 +131,23 @@ def hot_plug(story: Story) -> None:
     with _tnc(story) as port:
         begin = time.monotonic()
         story.guest.plug("tnc", port)
-        until(lambda: story.devices().get("radio", {}).get("heard"), 180, "a packet is heard")
+        until(lambda: story.devices().get("radio", {}).get("heard"), 300, "a packet is heard")
         story.tell(f"plugged in: packets are heard within {time.monotonic() - begin:.1f} s")
         assert story.devices()["radio"]["state"] == "up"
         source = json.loads(story.guest.ask("edge tap radio --json --count 1").splitlines()[0])["event"]["source"]
         until(lambda: source in story.browser.get("/stations/"), 60, f"{source} is on the page of stations")
         story.tell(f"{source} is on the page of stations, through the forwarded port")
-        story.guest.unplug("tnc")
-        text = until(lambda: _state_but(story, "up"), 120, "the box sees that it is out")
-        story.tell(f"pulled out: {text}")
+        _count_bytes(story)
+    # The TNC is silent by now: QEMU 7.2 may end by itself where an adapter goes that still hears something.
+    story.guest.unplug("tnc")
+    text = until(lambda: _state_but(story, "up"), 120, "the box sees that it is out")
+    story.tell(f"pulled out: {text}")
+    with _tnc(story) as port:
         begin = time.monotonic()
         story.guest.plug("tnc", port)
         until(lambda: story.devices().get("radio", {}).get("state") == "up", 180, "the device is up again")
         story.tell(f"back: up again within {time.monotonic() - begin:.1f} s, as {story.guest.ask('ls /dev/ttyUSB*')}")
-        _count_bytes(story)
-        story.guest.unplug("tnc")
+    story.guest.unplug("tnc")
 
 
 def _count_bytes(story: Story, minutes: float = 2.0) -> None:
