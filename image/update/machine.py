@@ -16,6 +16,7 @@ UNITS = ("edge-devices.service", "edge-web.service", "edge.service")
 PAGE = "http://127.0.0.1/login/"
 PATIENCE = 900  # seconds for dpkg, on a slow card
 READY_WITHIN = 300.0  # seconds from the start to the first answer
+MOST_STARTS = 5  # a version that was started so often and is not ready will not be
 STEADY_FOR = 30.0  # seconds that it then must run without a restart
 LOOK_EVERY = 1.0  # seconds
 
@@ -79,6 +80,8 @@ class Machine:
         while not (self._active() and answers()):
             if time.monotonic() > end:
                 return f"it was not ready within {READY_WITHIN:.0f} s ({self._states()})"
+            if self._most_restarts() >= MOST_STARTS:
+                return f"it ended {MOST_STARTS} times before it was ready ({self._states()})"
             time.sleep(LOOK_EVERY)
         before, end = self._restarts(), time.monotonic() + STEADY_FOR
         while time.monotonic() < end:
@@ -97,6 +100,12 @@ class Machine:
 
     def _restarts(self) -> str:
         return _run("systemctl", "show", "--property=NRestarts,MainPID", *self.units(), check=False)
+
+    def _most_restarts(self) -> int:
+        counts = [
+            _run("systemctl", "show", "--property=NRestarts", "--value", unit, check=False) for unit in self.units()
+        ]
+        return max((int(count) for count in counts if count.isdigit()), default=0)
 
     def _states(self) -> str:
         return ", ".join(f"{unit}: {_run('systemctl', 'is-active', unit, check=False)}" for unit in self.units())
