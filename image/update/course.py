@@ -89,8 +89,10 @@ def _returning(box: Box, progress: Progress, interrupted: bool) -> Progress:  # 
 
 
 def _last_line(error: subprocess.CalledProcessError) -> str:
-    lines = str(error.stderr or error).strip().splitlines()
-    return lines[-1] if lines else "dpkg said nothing"
+    """Return what dpkg said last, without the list of packages that it ends with."""
+    said, _, _ = str(error.stderr or error).partition("Errors were encountered while processing:")
+    lines = said.strip().splitlines()
+    return lines[-1].strip() if lines else "dpkg said nothing"
 
 
 _STEPS: dict[Phase, Callable[[Box, Progress, bool], Progress]] = {

@@ -58,7 +58,7 @@ def broken(good: Path, work: Path) -> Path:
     """Make a version of the package that installs and never gets ready."""
     made, root = work / "broken.deb", Path(tempfile.mkdtemp(dir=work))
     run("dpkg-deb", "--raw-extract", str(good), str(root / "x"), timeout=300)
-    module = next((root / "x").rglob("django_site/box.py"))
+    module = next((root / "x").rglob("django_site/commands/serve.py"))
     module.write_text("raise RuntimeError('this version does not get ready')\n")
     control = root / "x/DEBIAN/control"
     lines = control.read_text().splitlines()

@@ -84,7 +84,9 @@ class Box:
         self.installed = "half"
         self.tick()
         if self.packages[name] == "new" and self.fate == "refused":
-            raise subprocess.CalledProcessError(1, "dpkg", stderr="unpacking\ndpkg: error: no")
+            raise subprocess.CalledProcessError(
+                1, "dpkg", stderr="unpacking\ndpkg: error: no\nErrors were encountered while processing:\n edge\n"
+            )
         self.installed = self.packages[name]
         self.tick()
 
