@@ -134,7 +134,7 @@ class DeviceAdmin(DeviceModelAdmin):
         spare = ("spare",) if found and SCHEME in found.schemes else ()
         return [
             (None, {"fields": (*first, "enabled", *radio, *spare)}),
-            *_option_sets("Options", form.option_fields, form.base_fields, stored),
+            *_option_sets("Options", form.offered_options, form.base_fields, stored),
         ]
 
     def get_readonly_fields(
@@ -204,7 +204,7 @@ class RouteAdmin(RouteModelAdmin):
         heading = f"Options of {form.options_of.rpartition('.')[2]}"
         return [
             (None, {"fields": ("device", "match", "consumer", "enabled", "position", "options_for")}),
-            *_option_sets(heading, form.option_fields, form.base_fields, stored),
+            *_option_sets(heading, form.offered_options, form.base_fields, stored),
         ]
 
     def response_add(self, request: HttpRequest, obj: Route, post_url_continue: str | None = None) -> HttpResponse:

@@ -48,7 +48,7 @@ class ConsumerInput(forms.TextInput):
 class DeviceForm(DeviceModelForm):
     """A device of one kind. Use a class that `device_form` made."""
 
-    option_fields: ClassVar[tuple[OptionField, ...]] = ()
+    offered_options: ClassVar[tuple[OptionField, ...]] = ()
 
     class Meta:
         """What every kind has; its own options stand beside it."""
@@ -77,7 +77,7 @@ class DeviceForm(DeviceModelForm):
     def clean(self) -> dict[str, Any]:
         """Ask what is wrong with the device that this form describes, beside all the others."""
         cleaned = super().clean() or self.cleaned_data
-        self.instance.options = plain_values(self.option_fields, cleaned, self.stored_options)
+        self.instance.options = plain_values(self.offered_options, cleaned, self.stored_options)
         others = [row.wish() for row in Device.objects.exclude(pk=self.instance.pk)]
         add_problems(self, device_problems(self._wish(cleaned), others))
         return cleaned
@@ -96,7 +96,7 @@ class DeviceForm(DeviceModelForm):
 class RouteForm(RouteModelForm):
     """A route, on its own page or in a row of its device's; ``device`` is given where the form has no such field."""
 
-    option_fields: ClassVar[tuple[OptionField, ...]] = ()
+    offered_options: ClassVar[tuple[OptionField, ...]] = ()
     options_of: ClassVar[str] = ""  # the consumer whose options the page showed,
     options_on: ClassVar[str] = ""  # and the scope type of the device on which it has them
 
@@ -134,7 +134,7 @@ class RouteForm(RouteModelForm):
 
     def _options(self, consumer: str, scope: str, cleaned: Mapping[str, Any]) -> dict[str, Any]:
         if self.options_of and (consumer, scope) == (self.options_of, self.options_on):
-            return plain_values(self.option_fields, cleaned, self.stored_options)
+            return plain_values(self.offered_options, cleaned, self.stored_options)
         # Another consumer begins with its own defaults: the old one's options would mean nothing to it. So does the
         # same one on another sort of device, where other things can be set.
         return self.stored_options if (consumer, scope) == (self.stored_consumer, self.stored_scope) else {}
@@ -165,7 +165,7 @@ def device_form(kind_name: str, stored: Mapping[str, Any]) -> type[DeviceForm]:
     body: dict[str, Any] = {
         "__doc__": f"A device of kind {kind_name}.",
         "__module__": __name__,
-        "option_fields": options,
+        "offered_options": options,
         "kind": forms.ChoiceField(choices=[chosen], initial=kind_name, disabled=True),
         "link": forms.CharField(max_length=500, help_text=_link_help(kind), widget=_wide(spellcheck="false")),
         **form_fields(options, stored),
@@ -182,7 +182,7 @@ def route_form(consumer: str, scope: str, stored: Mapping[str, Any]) -> type[Rou
     body: dict[str, Any] = {
         "__doc__": f"A route to {consumer or 'a consumer to be chosen'}.",
         "__module__": __name__,
-        "option_fields": options,
+        "offered_options": options,
         "options_of": consumer,
         "options_on": scope,
         "options_for": forms.CharField(required=False, initial=f"{scope} {consumer}".strip(), widget=forms.HiddenInput),

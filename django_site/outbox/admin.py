@@ -25,7 +25,7 @@ SHOWN = 4000  # characters of an event on its page
 class EntryAdmin(EntryModelAdmin):
     """Look, have it sent again, delete."""
 
-    list_display = ("pk", "put_when", "device", "key", "state", "reason", "until")
+    list_display = ("pk", "state", "key", "device", "reason", "put_when", "until")
     list_filter = ("state", "device")
     search_fields = ("key", "event", "reason")
     actions: Sequence[Any] = ("send_again",)  # Any: Django takes names and functions

@@ -3,6 +3,8 @@
 import html
 import re
 import sys
+import types
+from dataclasses import make_dataclass
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +13,8 @@ from django.test import Client
 
 from django_site import box
 from django_site.devices.models import Device, Route
+from edge.consumers import AsyncAprsConsumer
+from edge.options import option
 from edge.status import DeviceStatus, State
 
 pytestmark = pytest.mark.django_db(databases=["default", "history"])
@@ -290,6 +294,19 @@ def test_a_routes_page_has_its_consumers_own_options(browser, vhf, shout):
     assert Route.objects.get().options == {"times": 4, "loud": False, "key": "hush-hush"}
     found = errors(browser.post(address, {**values, "option_times": "10"}))
     assert found == {"option_times": "expected at most 9; got 10"}
+
+
+def test_an_option_of_a_strangers_consumer_may_have_any_name(browser, vhf, monkeypatch):
+    options = make_dataclass("Options", [("fields", str, option("abc", label="Fields"))], frozen=True, kw_only=True)
+    module = types.ModuleType("strangers")
+    module.Odd = type("Odd", (AsyncAprsConsumer,), {"Options": options})
+    monkeypatch.setitem(sys.modules, "strangers", module)
+    route = Route.objects.create(device=vhf, consumer="strangers.Odd")
+    address = f"{ROUTES}{route.pk}/change/"
+    assert re.search(r'name="option_fields" value="abc"', browser.get(address).content.decode())
+    values = route_values(vhf, "strangers.Odd", options_for="aprs strangers.Odd", option_fields="xyz")
+    assert browser.post(address, values).status_code == 302
+    assert Route.objects.get().options == {"fields": "xyz"}
 
 
 def test_another_consumer_begins_with_its_own_defaults(browser, vhf, shout):

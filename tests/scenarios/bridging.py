@@ -62,10 +62,13 @@ class House:
 
     async def until_up(self, name):
         def look():
-            found = next(status for status in self.supervisor.status() if status.name == name)
+            found = self.status(name)
             return found.state.value == "up" and all(route.text == "running" for route in found.routes)
 
         await eventually(look, lambda: f"{name} up: {self.supervisor.status()}")
+
+    def status(self, name):
+        return next(status for status in self.supervisor.status() if status.name == name)
 
     async def hears(self, name, data):
         """Let a port hear bytes."""

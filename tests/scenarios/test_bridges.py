@@ -1,5 +1,6 @@
 """Bridges between radios, lines and a real mosquitto, through the real supervisor and the real gate."""
 
+import asyncio
 import json
 
 import pytest
@@ -132,7 +133,7 @@ async def test_an_acknowledged_message_is_told_when_it_arrived(house):
 
 
 async def test_a_message_without_an_acknowledgement_is_tried_again_and_given_up(house, monkeypatch):
-    monkeypatch.setattr("edge.contrib.transmit.RETRY_GAPS", (0.0, 0.0))
+    monkeypatch.setattr("edge.contrib.results.RETRY_GAPS", (0.0, 0.0))
     route = {"to": "vhf", "result_topic": "aprs/{to}/result", "acknowledge": True}
     await house.run(house.radio("vhf"), routes=[("broker", "transmit.Transmit", "aprs/+to/send", route)])
     async with house.stranger("aprs/+/result") as other:
@@ -157,6 +158,33 @@ async def test_a_message_to_a_radio_that_is_unplugged_goes_when_it_is_back(house
         _, said = await other.next_json()
         assert said["result"] == "sent"
     assert b":hello" in port.written
+
+
+async def test_the_result_of_a_request_is_told_though_the_broker_went_in_between(house):
+    await house.run(house.radio("vhf"), routes=[SEND])
+    port = house.ports["vhf"]
+    port.remove()
+    await eventually(lambda: house.status("vhf").state.value == "waiting", house.supervisor.status)
+    async with house.stranger() as other:
+        await other.publish("aprs/QQ1ABC-7/send", "hello", ResponseTopic="my/answers", CorrelationData=b"7")
+    await eventually(lambda: house.status("broker").heard == 1, house.supervisor.status)
+    await house.broker.stop()
+    await eventually(lambda: house.status("broker").state.value == "waiting", house.supervisor.status)
+    await house.broker.start()
+    house.supervisor.wake("broker")
+    await house.until_up("broker")
+    async with house.stranger("my/answers") as other:
+        port.ports["vhf"] = port
+        house.supervisor.wake("vhf")
+        answer = await other.next()
+    said = json.loads(answer.payload)
+    assert said == result("sent", to="QQ1ABC-7", id_=said["id"])
+    assert answer.properties.CorrelationData == b"7"
+    await eventually(lambda: len(followers()) == 1, "who followed it has ended")
+
+
+def followers():
+    return [task for task in asyncio.all_tasks() if task.get_name().endswith("-results")]
 
 
 async def test_what_was_retained_is_not_transmitted(house):
@@ -186,6 +214,18 @@ async def test_what_a_radio_hears_never_comes_back_to_it_by_the_broker(house, pr
         )
     await house.written("uhf", b">round and round\xc0")
     assert house.ports["vhf"].written == b""
+
+
+async def test_refusals_by_the_route_are_one_line_of_the_log(house, caplog):
+    caplog.set_level("INFO")
+    options = {"to": "vhf", "addressees": "QQ2*", "result_topic": "results"}
+    await house.run(house.radio("vhf"), routes=[("broker", "transmit.Transmit", "aprs/+to/send", options)])
+    async with house.stranger("results") as other:
+        for number in range(20):
+            await other.publish(f"aprs/QQ1ABC-{number % 10}/send", "hello")
+        assert {(await other.next_json())[1]["result"] for _ in range(20)} == {"refused"}
+    told = [record.getMessage() for record in caplog.records if record.name == "edge.contrib.transmit"]
+    assert told == ["broker to vhf: not transmitted: this route may send to QQ2*; got 'QQ1ABC-0'"]
 
 
 async def test_results_are_no_requests_whoever_sends_them_where(house):
