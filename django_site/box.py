@@ -29,7 +29,7 @@ from edge.layers import BaseChannelLayer, InMemoryChannelLayer, get_channel_laye
 from edge.mailbox import Mailbox
 from edge.outbox_store import StoreError
 from edge.registry import import_string
-from edge.status import DeviceStatus
+from edge.status import BOX, DeviceStatus
 from edge.supervisor import Supervisor
 from edge.systemd import Progress
 
@@ -229,7 +229,7 @@ class Box:
             self._status_due.clear()
             if self._watched("status"):
                 devices = [device.as_dict() for device in self.status()]
-                await self._tell("status", {"type": "status.changed", "devices": devices})
+                await self._tell("status", {"type": "status.changed", "box": BOX, "devices": devices})
                 await asyncio.sleep(STATUS_PAUSE)
 
     async def _tell(self, group: str, message: dict[str, Any]) -> None:

@@ -4,11 +4,14 @@ What is observed is never a wish: nothing here is written to the database. A `De
 the loop, and read by whoever wants to know; reading makes a `DeviceStatus`, which is plain and safe to hand on.
 """
 
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
+
+BOX = secrets.token_hex(8)  # this process, among those that meet on one channel layer
 
 
 class State(Enum):

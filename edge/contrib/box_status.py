@@ -18,6 +18,7 @@ from edge.contrib.outlet import Outlet
 from edge.contrib.templates import topic_word
 from edge.options import option
 from edge.spec import CloseCode
+from edge.status import BOX
 
 _TOLD = ("name", "kind", "state", "text", "since", "heard", "sent", "refused", "refusal", "last_heard", "counters")
 
@@ -57,7 +58,9 @@ class BoxStatus(AsyncMqttConsumer):
             await self._tell(everything=True)
 
     async def status_changed(self, message: Mapping[str, Any]) -> None:
-        """Take the devices' state, and publish what has changed."""
+        """Take the devices' state, and publish what has changed. Other boxes on the layer tell theirs."""
+        if message.get("box") != BOX:
+            return
         self.devices = {device["name"]: {name: device.get(name) for name in _TOLD} for device in message["devices"]}
         states = {name: device["state"] for name, device in self.devices.items()}
         changed = states != {name: device["state"] for name, device in self.told.items()}

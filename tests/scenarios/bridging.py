@@ -10,6 +10,7 @@ from paho.mqtt.properties import Properties
 
 from edge.desired import Desired, DeviceWish, RouteWish
 from edge.layers import InMemoryChannelLayer, channel_layers
+from edge.status import BOX
 from edge.supervisor import Supervisor
 from tests.scenarios.running import SOON, eventually
 from transports.links import MemoryPort
@@ -35,9 +36,9 @@ class House:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def tell_status(self):
+    async def tell_status(self, box=BOX):
         devices = [device.as_dict() for device in self.supervisor.status()]
-        await self.layer.group_send("status", {"type": "status.changed", "devices": devices})
+        await self.layer.group_send("status", {"type": "status.changed", "box": box, "devices": devices})
 
     def radio(self, name, kind="aprs", **wish):
         """Wish for a radio or a line with a port in memory."""

@@ -123,6 +123,19 @@ async def test_a_device_that_is_taken_out_leaves_the_box(house):
         await ha.until(lambda hass: hass.last.get("edge-box/device/uhf") == b"")
 
 
+async def test_what_another_box_on_the_same_layer_says_of_itself_changes_nothing(house):
+    await house.run(house.radio("vhf"), routes=[BOX])
+    async with home_assistant(house) as ha:
+        await house.tell_status()
+        await ha.until(state("edge_device_vhf_connected"))
+        another = {"type": "status.changed", "box": "another", "devices": []}
+        await house.layer.group_send("status", another)
+        await ha.other.publish("homeassistant/status", "online")  # all is told again, after that
+        await ha.until(lambda _: len([topic for topic, _, _ in ha.messages if topic == "edge-box/box"]) > 1)
+        assert all(payload for _, payload, _ in ha.messages)
+        assert ha.hass.state("edge_box_up") == 2
+
+
 async def test_everything_is_told_again_when_home_assistant_or_the_broker_begins_anew(house):
     await house.run(house.radio("vhf"), routes=[STATIONS, BOX])
     async with home_assistant(house) as ha:
