@@ -38,7 +38,7 @@ def test_an_unknown_kind_lists_those_there_are():
 
 def test_a_kind_imports_its_library_only_when_it_is_asked_for():
     assert APRS.options_type().__name__ == "AprsOptions"
-    assert APRS.schemes == ("serial", "tcp", "agwpe", "memory")
+    assert {"serial", "tcp"} < set(APRS.schemes)
 
 
 def test_a_package_that_cannot_be_imported_leaves_the_other_kinds(offer, caplog):
