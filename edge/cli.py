@@ -29,7 +29,7 @@ COMMANDS = {
         "django_site.commands.demo:main", "run the box with a simulated TNC and a broker; --check proves it"
     ),
     "check": Command("django_site.commands.check:main", "say what in the configuration cannot work"),
-    "devices": Command("django_site.commands.devices:main", "show what is plugged in; listen to it; make it a device"),
+    "devices": Command("django_site.commands.devices:main", "show what is plugged in, listen to it, make it a device"),
     "status": Command("django_site.commands.status:main", "show what runs, and in plain words what does not"),
     "doctor": Command("django_site.commands.doctor:main", "look at all that the box needs, and say what to do"),
     "tap": Command("django_site.commands.tap:main", "watch the traffic of the running box"),
@@ -78,6 +78,8 @@ def usage() -> str:
             "Packet radio, MQTT and browsers in one box. `edge <command> --help` says more.",
             "",
             *lines,
+            "",
+            "Exit codes: 0 done, 1 it could not be done, 2 not understood, 3 no box runs, 4 refused by the transmit gate.",
         ]
     )
 

@@ -13,13 +13,13 @@ from typing import Any
 
 from edge.cli import FAILED, NOT_RUNNING
 
-DATA_HELP = "folder of the databases, the key and the control socket (default: $EDGE_DATA, else ./edge-data)"
+DATA_HELP = "folder of the databases, the key and the control socket (default: $EDGE_DATA, else {folder})"
 
 
-def parser(name: str, description: str) -> argparse.ArgumentParser:
+def parser(name: str, description: str, *, folder: str = "./edge-data") -> argparse.ArgumentParser:
     """Make the parser of ``edge <name>``, with the options that all have."""
     made = argparse.ArgumentParser(prog=f"edge {name}", description=description)
-    made.add_argument("--data", type=Path, default=None, metavar="FOLDER", help=DATA_HELP)
+    made.add_argument("--data", type=Path, default=None, metavar="FOLDER", help=DATA_HELP.format(folder=folder))
     return made
 
 

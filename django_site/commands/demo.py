@@ -33,7 +33,11 @@ RATE, CHECK_RATE = 40, 120  # frames a minute on the simulated air
 
 def main(arguments: list[str]) -> int:
     """Run ``edge demo``: exit code 0, or 1 where something failed; with --check the message says which link."""
-    made = parser("demo", "Run the box with a simulated TNC and a broker. Needs no radio, no root and no network.")
+    made = parser(
+        "demo",
+        "Run the box with a simulated TNC and a broker. Needs no radio, no root and no network.",
+        folder="./.demo",
+    )
     made.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     made.add_argument("--port", type=int, default=8000, help="port; another one if it is taken (default: %(default)s)")
     made.add_argument("--seed", type=int, default=1, help="the same seed tells the same story (default: %(default)s)")

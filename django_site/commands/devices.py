@@ -41,10 +41,12 @@ def main(arguments: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    made = parser("devices", "Show what is plugged in; listen to it; make it a device.")
+    made = parser("devices", "Show what is plugged in, listen to it, make it a device.")
     made.formatter_class = argparse.RawDescriptionHelpFormatter
     made.epilog = EXAMPLES
-    made.add_argument("what", nargs="?", choices=("list", "listen", "adopt"), default="list", help="default: list")
+    made.add_argument(
+        "what", nargs="?", choices=("list", "listen", "adopt"), default="list", help="what to do (default: list)"
+    )
     made.add_argument("port", nargs="?", default="", help="a link or a node, as the list shows it")
     made.add_argument("--name", help="of the device that it becomes (default: proposed)")
     made.add_argument("--kind", default="aprs", help="of the device (default: %(default)s)")

@@ -92,6 +92,9 @@ class DeviceAdmin(DeviceModelAdmin):
     @admin.display(description="May transmit", ordering="transmit")
     def transmits(self, device: Device) -> str:
         """Say so in a word: the admin's red cross would make silence, the good default, look like a fault."""
+        kind = registry.kinds().get(device.kind)
+        if kind and not kind.radio:
+            return "–"  # a broker is no radio; its form does not ask
         return "yes" if device.transmit else "no"
 
     @admin.display(description="Enabled", ordering="enabled")

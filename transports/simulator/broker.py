@@ -182,10 +182,19 @@ def _environment() -> dict[str, str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a broker until SIGINT or SIGTERM. mosquitto takes this process over; amqtt runs within it."""
-    parser = argparse.ArgumentParser(prog="edge broker", description="A private MQTT broker on 127.0.0.1.")
-    parser.add_argument("--port", type=int, default=0, help="0 for any free port, which is printed")
-    parser.add_argument("--data", type=Path, required=True, help="directory for configuration and log")
-    parser.add_argument("--kind", choices=("mosquitto", "amqtt"), help="default: mosquitto if it is there")
+    parser = argparse.ArgumentParser(
+        prog="edge broker", description="Run a private MQTT broker on 127.0.0.1. Ctrl-C stops it."
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=0,
+        help="port to listen on; 0 for any free one, which is printed (default: %(default)s)",
+    )
+    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="folder for configuration and log")
+    parser.add_argument(
+        "--kind", choices=("mosquitto", "amqtt"), help="which broker (default: mosquitto if it is there)"
+    )
     options = parser.parse_args(argv)
     try:
         return _run(options.kind or find_kind(), options.port or find_free_port(), options.data)

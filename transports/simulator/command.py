@@ -21,13 +21,18 @@ MAX_STORY = 20_000  # different frames of a flood, half a second's making; a lon
 
 def build_parser() -> argparse.ArgumentParser:
     """Give the parser of the command's options."""
-    parser = argparse.ArgumentParser(prog="edge simulate", description="A simulated TNC on a pty, and its air.")
+    parser = argparse.ArgumentParser(prog="edge simulate", description="Put a simulated TNC on a pty, with its air.")
     add = parser.add_argument
     add("--link", default=LINK, help="symlink to make for the port, or tcp://127.0.0.1:8001 (default: %(default)s)")
     add("--family", choices=FAMILIES, default="kiss", help="which TNC it is, by its profile (default: %(default)s)")
     add("--seed", type=int, default=1, help="the same seed tells the same story (default: %(default)s)")
     add("--rate", type=_rate, default=40.0, help="beacons heard per minute, on average (default: %(default)s)")
-    add("--talk-to", default="QQ1EDG", metavar="CALL", help="whom stations send messages; '' for nobody")
+    add(
+        "--talk-to",
+        default="QQ1EDG",
+        metavar="CALL",
+        help="whom stations send messages; '' for nobody (default: %(default)s)",
+    )
     add("--loss", type=_probability, default=0.0, help="probability that a frame is lost, each way")
     add("--duplicates", type=_probability, default=0.0, help="probability that a frame is heard twice")
     add("--noise", type=_probability, default=0.0, help="probability of noise bytes before a frame")
