@@ -79,7 +79,7 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "Exit codes: 0 done, 1 it could not be done, 2 not understood, 3 no box runs, 4 refused by the transmit gate.",
+            "Exit codes: 0 done, 1 not possible, 2 not understood, 3 no box runs, 4 refused by the transmit gate.",
         ]
     )
 
