@@ -211,12 +211,17 @@ class QuickAck:
 def make_context(options: MqttOptions) -> ssl.SSLContext:
     """Make the TLS context of a device; blocks. Trusts what the system trusts, or the CA file alone.
 
+    An authority that a person gives by file is often made by two commands of a guide, without the key usage that
+    Python 3.13 asks of it (RFC 5280, section 4.2.1.3). It is trusted by name all the same; public ones are held to it.
+
     Raises ConfigError for files that cannot be used, in plain words.
     """
     try:
         context = ssl.create_default_context(cafile=options.ca_file or None)
     except OSError as error:
         raise ConfigError(f"CA file {options.ca_file}: {_why(error)}") from error
+    if options.ca_file:
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.minimum_version = VERSIONS[options.tls_minimum]
     if options.insecure:
         context.check_hostname = False

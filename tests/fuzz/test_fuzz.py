@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import platform
+import re
 import random
 import sys
 
@@ -82,7 +83,9 @@ def test_every_input_that_was_found_belongs_to_a_target():
 def test_a_short_campaign_finds_nothing(campaign, target):
     code, words = campaign(target, f"-runs={RUNS.get(target, MANY)}", f"-max_len={LONGEST}", "-timeout=10")
     assert code == 0, words
-    assert f"#{RUNS.get(target, MANY)}\tDONE" in words, words
+    done = re.search(r"#(\d+)\tDONE", words)  # a few more where a last round was begun
+    assert done, words
+    assert int(done[1]) >= RUNS.get(target, MANY)
 
 
 def test_a_campaign_tells_when_it_finds_something(campaign, tmp_path):
