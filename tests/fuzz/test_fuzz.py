@@ -3,8 +3,8 @@
 import importlib.util
 import os
 import platform
-import re
 import random
+import re
 import sys
 
 import pytest
