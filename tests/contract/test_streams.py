@@ -70,7 +70,7 @@ class Bench:
 
     async def up(self, app=None):
         """Serve one link, and wait until the app was called."""
-        told_up = asyncio.Event()
+        told_up, called = asyncio.Event(), len(self.app.connections)
         before, connections = len(self.line.written()), len(getattr(self.line, "writers", ()))
         self.task = asyncio.create_task(self.server.serve(app or self.app, told_up.set))
         if self.protocol.greeting:
@@ -79,7 +79,7 @@ class Bench:
             self.line.feed(self.protocol.greeting)
         await asyncio.wait_for(told_up.wait(), LIMIT)
         if app is None:
-            await until(lambda: self.app.connections and self.app.told)
+            await until(lambda: len(self.app.connections) > called and self.app.told)
         if hasattr(self.line, "writers"):
             await until(lambda: self.line.writers)
 

@@ -66,7 +66,8 @@ def content(path, table):
 
 def pages_of(path, name, kind="leaf"):
     """Follow the tree of a table or an index (sqlite.org/fileformat2.html, section 1.6)."""
-    root = sqlite3.connect(path).execute("SELECT rootpage FROM sqlite_master WHERE name = ?", [name]).fetchone()[0]
+    with closing(sqlite3.connect(path)) as connection:
+        root = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", [name]).fetchone()[0]
     data = path.read_bytes()
 
     def children(number):
