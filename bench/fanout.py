@@ -85,7 +85,7 @@ def _rooms(side: str, address: list[str], *, apart: bool = False) -> dict[str, f
             sender.hear()
         with Child("clients", f"{url}room*", ROOMS) as clients:
             clients.hear()
-            time.sleep(0.3)
+            time.sleep(0.3)  # until the last one is in its room
             clients.ask(count=SENDS // ROOMS, late=60, seconds=30)
             sender.tell(rooms=SENDS)
             found = clients.hear(60)
@@ -106,7 +106,7 @@ def _redis() -> Iterator[str]:
         command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
-            time.sleep(0.5)
+            time.sleep(0.5)  # Redis listens by then; a bench that finds nobody fails
             yield f"redis://127.0.0.1:{port}"
         finally:
             process.terminate()
@@ -125,7 +125,7 @@ def _mosquitto() -> Iterator[str]:
         port = sock.getsockname()[1]
     process = subprocess.Popen([program, "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        time.sleep(0.5)
+        time.sleep(0.5)  # mosquitto likewise
         yield f"mqtt://127.0.0.1:{port}"
     finally:
         process.terminate()

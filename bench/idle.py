@@ -95,7 +95,7 @@ def _page(process: subprocess.Popen[bytes], url: str) -> float:
         try:
             socket.create_connection((host, int(port)), 1).close()
         except OSError:
-            time.sleep(0.05)
+            time.sleep(0.05)  # the port is not open yet; looked at until UP
             continue
         start = cpu_seconds(process.pid)
         with urllib.request.urlopen(url, timeout=20) as page:

@@ -52,11 +52,11 @@ def _served(name: str) -> dict[str, float]:
         url = server.hear()["url"]
         with Child("clients", url, FIRST) as first:
             first.hear()
-            time.sleep(0.5)
+            time.sleep(0.5)  # until the accepted connections are at rest
             tasks, before = server.ask(tasks=0)["tasks"], memory(server.pid)[1]
             with Child("clients", url, HELD) as more:
                 more.hear()
-                time.sleep(0.5)
+                time.sleep(0.5)  # likewise
                 after_tasks, after = server.ask(tasks=0)["tasks"], memory(server.pid)[1]
     return {"served": (after - before) * 1024 / HELD, "served_tasks": (after_tasks - tasks) / HELD}
 

@@ -53,7 +53,7 @@ def _measure(series: Series, side: str, port: int, qos: int, effort: Effort) -> 
         while child.ask(report=True)["count"] < messages:
             if time.monotonic() - then > LIMIT:
                 raise TimeoutError(f"{side} has not counted {messages} messages within {LIMIT:g} s")
-            time.sleep(0.005)
+            time.sleep(0.005)  # looked at until LIMIT
         spent, wall = cpu_seconds(child.pid) - began, time.monotonic() - then
     row = f"{side} {qos}"
     p50, p99 = percentile(waits, 0.5), percentile(waits, 0.99)
@@ -132,7 +132,7 @@ def _broker() -> Iterator[int]:
                     socket.create_connection(("127.0.0.1", port), 1).close()
                     break
                 except OSError:
-                    time.sleep(0.02)
+                    time.sleep(0.02)  # the broker does not listen yet
             yield port
         finally:
             process.kill()
