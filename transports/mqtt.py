@@ -79,6 +79,7 @@ class MqttServer:
     async def _open(self) -> Connection:
         options = self._device.options
         client_id = options.client_id or default_client_id(self._device.name)
+        dialled = False
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 broker = await asyncio.to_thread(self._broker.with_credentials, options)
@@ -86,12 +87,16 @@ class MqttServer:
                 connection.pause()  # until the session is there to hear: the broker may send at once
                 try:
                     await dial(connection, broker, options)
+                    dialled = True
                     await connection.greet()
                 except BaseException:
                     connection.cut()
                     raise
         except TimeoutError:
-            raise LinkLost(f"{self._broker.where} did not answer within {CONNECT_TIMEOUT:g} s") from None
+            # amqtt, for one, takes a CONNECT of version 5 for the beginning of a longer one.
+            hint = "; if it knows no MQTT 5, set the MQTT version of this device to 3.1.1"
+            told = hint if dialled and options.protocol == "5" else ""
+            raise LinkLost(f"{self._broker.where} did not answer within {CONNECT_TIMEOUT:g} s{told}") from None
         return connection
 
     async def _announce(self, connection: Connection) -> None:

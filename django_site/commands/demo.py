@@ -40,6 +40,9 @@ def main(arguments: list[str]) -> int:
     )
     made.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     made.add_argument("--port", type=int, default=8000, help="port; another one if it is taken (default: %(default)s)")
+    made.add_argument(
+        "--broker", choices=("mosquitto", "amqtt"), help="which broker of its own (default: mosquitto if it is there)"
+    )
     made.add_argument("--seed", type=int, default=1, help="the same seed tells the same story (default: %(default)s)")
     made.add_argument(
         "--check", action="store_true", help="on free ports and a folder of its own, prove each link, and end"
@@ -70,11 +73,11 @@ async def _show(options: argparse.Namespace, url: str, beside: contextlib.AsyncE
     begin = time.monotonic()
     data = options.data.absolute()
     try:
-        broker_url = await beside.enter_async_context(_broker(data))
+        broker_url, protocol = await beside.enter_async_context(_broker(data, options.broker))
         await beside.enter_async_context(_simulated_tnc(options, data / "tnc"))
     except RuntimeError as error:
         return complain(str(error))
-    await sync_to_async(make_rows)(f"serial://{data / 'tnc'}", broker_url)
+    await sync_to_async(make_rows)(f"serial://{data / 'tnc'}", broker_url, protocol)
     link = await sync_to_async(import_string("django_site.access.links:issue_login_link"))()
     if options.check:
         proved: bool = await import_string("django_site.commands.demo_check:check")(url, link, broker_url, begin)
@@ -100,8 +103,11 @@ def _welcome(url: str, link: str, broker_url: str, data: Path) -> None:
 """)
 
 
-def make_rows(tnc_link: str, broker_url: str) -> None:
-    """Make the demo's devices and routes, or bring their links up to date; what a person changed beside stays."""
+def make_rows(tnc_link: str, broker_url: str, protocol: str = "") -> None:
+    """Make the demo's devices and routes, or bring their links up to date; what a person changed beside stays.
+
+    ``protocol`` is the MQTT version that the broker needs, where we know it.
+    """
     from django_site.devices.models import Device, Route  # noqa: PLC0415  (after set_up)
 
     broker_link, credentials = split_credentials(broker_url)
@@ -118,9 +124,11 @@ def make_rows(tnc_link: str, broker_url: str) -> None:
     broker, new_broker = Device.objects.get_or_create(
         name="broker", defaults={"kind": "mqtt", "link": broker_link, "options": credentials}
     )
-    for device, link in ((vhf, tnc_link), (broker, broker_link)):
-        if device.link != link:
+    needs = {"protocol": protocol} if protocol else {}
+    for device, link, options in ((vhf, tnc_link, {}), (broker, broker_link, needs)):
+        if device.link != link or not options.items() <= device.options.items():
             device.link = link
+            device.options |= options
             device.save()
     chat = "edge.contrib.chat.ChatConsumer"
     if new_vhf:
@@ -140,14 +148,14 @@ def split_credentials(url: str) -> tuple[str, dict[str, Any]]:
 
 
 @contextlib.asynccontextmanager
-async def _broker(data: Path) -> AsyncIterator[str]:
-    """Yield the URL of the broker that ``MQTT_URL`` names, or of a private one."""
+async def _broker(data: Path, kind: str | None) -> AsyncIterator[tuple[str, str]]:
+    """Yield the URL of the broker that ``MQTT_URL`` names, or of a private one, and the MQTT version that it needs."""
     if url := os.environ.get("MQTT_URL"):
-        yield url
+        yield url, ""
         return
-    private = import_string("transports.simulator.broker:PrivateBroker")(data / "broker")
+    private = import_string("transports.simulator.broker:PrivateBroker")(data / "broker", kind=kind)
     try:
-        yield await private.start()
+        yield await private.start(), private.protocol
     finally:
         await private.stop()
 

@@ -34,6 +34,7 @@ CHAIN = [
     "chat over MQTT",
     "chat over the radio",
 ]
+BROKERS = [pytest.param("mosquitto", marks=pytest.mark.needs("mosquitto")), "amqtt"]  # a newcomer has amqtt only
 ROW = re.compile(r'/admin/devices/(\w+)/(\d+)/change/[^>]*">([^<]+)</a>')
 CHECK_LIMIT = 60.0  # seconds; it takes three on a quiet machine
 OK_LINE = re.compile(r"^ok +[\d.]+ s  ([^:\n]+)(.*)$", re.MULTILINE)
@@ -77,8 +78,9 @@ class Demo(Process):
         return link[1], link[2]
 
 
-def test_the_demo_proves_every_link_of_the_chain_and_leaves_nothing(home):
-    with Demo(home, "--check") as demo:
+@pytest.mark.parametrize("broker", BROKERS)
+def test_the_demo_proves_every_link_of_the_chain_and_leaves_nothing(home, broker):
+    with Demo(home, "--check", "--broker", broker) as demo:
         code = demo.process.wait(CHECK_LIMIT)
         assert code == 0, demo.words()
         seen = dict(OK_LINE.findall(demo.said))

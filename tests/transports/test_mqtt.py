@@ -236,11 +236,15 @@ async def test_an_unknown_name_is_told_in_plain_words(monkeypatch):
         await attempt(make("mqtt://broker.example"))
 
 
-async def test_a_silent_host_is_told_in_plain_words(monkeypatch):
+@pytest.mark.parametrize(
+    ("protocol", "hint"),
+    [("5", "; if it knows no MQTT 5, set the MQTT version of this device to 3.1.1"), ("3.1.1", "")],
+)
+async def test_a_silent_host_is_told_in_plain_words(monkeypatch, protocol, hint):
     monkeypatch.setattr(mqtt, "CONNECT_TIMEOUT", 0.1)
     async with stand_in(b"") as (port, _):
-        with pytest.raises(LinkLost, match=rf"127.0.0.1:{port} did not answer within 0\.1 s"):
-            await attempt(make(f"mqtt://127.0.0.1:{port}"))
+        with pytest.raises(LinkLost, match=rf"127.0.0.1:{port} did not answer within 0\.1 s{hint}$"):
+            await attempt(make(f"mqtt://127.0.0.1:{port}", protocol=protocol))
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])

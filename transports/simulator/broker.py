@@ -73,6 +73,11 @@ class PrivateBroker:
         return f"mqtt://{HOST}:{self.port}"
 
     @property
+    def protocol(self) -> Literal["5", "3.1.1"]:
+        """The newest MQTT that it speaks: amqtt knows no other than 3.1.1, and answers a greeting of 5 with silence."""
+        return "5" if self.kind == "mosquitto" else "3.1.1"
+
+    @property
     def running(self) -> bool:
         """Whether the process lives."""
         return self._process is not None and self._process.returncode is None
