@@ -16,17 +16,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import uvicorn
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from edge.asgi import App
 from edge.errors import ConfigError
+from transports.websocket import WebSocket
 
 MAX_CONNECTIONS = 4_096  # beyond, HTTP is answered with 503; uvicorn has no bound of its own
 BACKLOG = 256  # connections that the kernel keeps while the loop is busy
 PING_INTERVAL = 30.0  # seconds; half of what proxies and phone networks commonly let an idle connection live
 PING_TIMEOUT = 20.0  # seconds; a phone in a pocket takes a while, a dead one is found within a minute
 KEEP_ALIVE = 15  # seconds that an idle HTTP connection is kept for the next request of the page
-CORKED = 16_384  # bytes; what exceeds them is written at once, so that an app that never lets the loop turn is paused
 CUT_TIMEOUT = 1.0  # seconds for what was cut off to be torn down
 SOCKET_MODE = 0o660  # of a Unix socket: the proxy's user belongs in the service's group
 TICK = 1.0  # seconds; the Date header shows no less
@@ -154,51 +153,6 @@ class _Config(uvicorn.Config):
             super().configure_logging()
 
 
-class _Cork:
-    """A transport that writes once a turn of the loop all that was written to it in that turn.
-
-    uvicorn writes each message by itself, which is a system call each; of what a group or a flood brings, many messages
-    come in one turn. With a hundred clients of one group that halves the cost of the whole way.
-    """
-
-    __slots__ = ("_call_soon", "_parts", "_size", "_transport")
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._call_soon = loop.call_soon
-        self._parts: list[bytes] = []
-        self._size = 0  # bytes in the parts
-
-    def __getattr__(self, name: str) -> Any:  # whatever else the transport has
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        if not self._parts:
-            self._call_soon(self._flush)
-        self._parts.append(data)
-        self._size += len(data)
-        if self._size >= CORKED:
-            self._flush()
-
-    def close(self) -> None:
-        self._flush()
-        self._transport.close()
-
-    def _flush(self) -> None:
-        if self._parts:
-            data = b"".join(self._parts)
-            self._parts.clear()
-            self._size = 0
-            self._transport.write(data)
-
-
-class _WebSocket(WebSocketsSansIOProtocol):
-    """uvicorn's fastest WebSocket (twice the others on uvloop, a third less memory), with one write a turn."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own type
-        super().connection_made(_Cork(transport, self.loop))  # type: ignore[arg-type]  # as good as a transport
-
-
 class _Server(uvicorn.Server):
     """uvicorn without what a main program does."""
 
@@ -236,7 +190,7 @@ def _configure(app: App, believed: str, max_websocket_message: int, log_level: s
     return _Config(
         app,
         http="httptools",
-        ws=_WebSocket,
+        ws=WebSocket,
         interface="asgi3",
         lifespan="off",
         loop="none",

@@ -20,7 +20,7 @@ from edge.topics import TopicFilter, fill, template_problem
 from transports import profiles
 from transports.aprs import AprsSession
 from transports.ax25 import Ax25Session
-from transports.codecs import agwpe, aprs, ax25, kiss, lines, mqtt, tnc2
+from transports.codecs import agwpe, aprs, ax25, kiss, lines, mqtt, tnc2, websocket
 from transports.codecs.delimited import Splitter
 from transports.serial import SerialSession
 
@@ -254,6 +254,27 @@ def _read_mqtt(packet, *, v5):
             assert mqtt.read_publish(again, v5=v5) == found
 
 
+def fuzz_websocket(data):
+    """The same messages and the same bytes passed on from any chunks; nothing held beyond one frame."""
+    whole = websocket.Frames(SMALL).feed(data)
+    frames, found = websocket.Frames(SMALL), []
+    for chunk in chunks(data):
+        found += frames.feed(chunk)
+        assert held(frames) <= 16 * SMALL + ROOM, held(frames)
+    assert _together(found) == _together(whole)
+
+
+def _together(messages):
+    """Join what was passed on in a row: beyond a frame that is too long it comes in as many pieces as were read."""
+    joined = []
+    for first, payload in messages:
+        if joined and not first and not joined[-1][0]:
+            joined[-1] = (0, joined[-1][1] + payload)
+        else:
+            joined.append((first, payload))
+    return joined
+
+
 def matches(topic, text):
     """MQTT 5.0, section 4.7, level by level: what the compiled expression of a filter must agree with."""
     if topic.startswith("$") and text.startswith(("+", "#")):
@@ -440,6 +461,12 @@ _SEEDS = {
     "aprs": _aprs,
     "encode": _aprs,
     "sessions": lambda: [b"".join(kiss.encode(kiss.KissFrame(data=frame)) for frame in _frames())],
+    "websocket": lambda: [
+        bytes.fromhex("818537fa213d7f9f4d5158"),  # RFC 6455, section 5.7
+        bytes.fromhex("0183000000004865 6c 8082000000006c6f 8980000000 00 82fe 0080 00000000".replace(" ", ""))
+        + bytes(20),
+        bytes.fromhex("82ff0000000000010000"),
+    ],
     "mqtt": lambda: [
         b"\1\x30\x05\x00\x01ax!",
         b"\1\x3b\x07\x00\x01a\x00\x07\x00x",
