@@ -125,7 +125,7 @@ class FanOut:
             return False
         if type(event) is Acknowledged:
             event.receipt.hold()
-        for run in self._runs.values():
+        for run in tuple(self._runs.values()):  # a handler may begin at once, and change what runs
             if run.takes(event):
                 run.mailbox.offer(run.copy(event))
         if type(event) is Acknowledged:

@@ -218,6 +218,13 @@ class Mailbox:
         """Whether an event with a receipt was read and not handled: one that its reader raised on."""
         return self._in_hand is not None or bool(self._lent)
 
+    def lend_turn(self) -> bool:
+        """Tell whether the reader rests, with nothing before the next event, and count that it was spared its turn."""
+        if self._waiter is None or self._waiter.done() or self._layer.messages or self._burst >= BURST:
+            return False
+        self._burst += 1
+        return True
+
     def stir(self, _: object = None) -> None:
         """Wake the reader although nothing came: there may be something elsewhere."""
         self._wake()

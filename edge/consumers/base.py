@@ -12,21 +12,20 @@ consumer's own ``close`` only ``disconnect`` comes: what the peer or the layer s
 
 import asyncio
 import contextlib
-import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
-from asgiref.sync import iscoroutinefunction
-
 from edge import spec
 from edge.asgi import App, Event, Receive, Scope, Send
+from edge.consumers.dispatching import Handlers
+from edge.consumers.eager import Eager, context_of_this_task
 from edge.consumers.inbox import Inbox
-from edge.consumers.overlap import OVERLAPPING, Overlap, is_concurrent
+from edge.consumers.overlap import OVERLAPPING, Overlap
 from edge.errors import LinkLost
 from edge.exceptions import AcceptConnection, DenyConnection, InvalidChannelLayerError, StopConsumer
-from edge.handlers import Call, compile_handler, find_handler
+from edge.handlers import Call, find_handler
 from edge.layers import DEFAULT, AttachableLayer, ChannelLayer, get_channel_layer
 from edge.mailbox import LAYER, TRANSPORT, Lane
 from edge.spec import CloseCode
@@ -36,11 +35,7 @@ logger = logging.getLogger("edge.consumers")
 GOODBYE = 5.0  # seconds that disconnect() may take on any way out, and as many for leaving the groups
 WHY = 0.2  # seconds for a server to say why a connection is gone, after a send has said that it is
 LAST_WORDS = 1.0  # seconds for the same where a second cancellation says that there is a hurry
-MAX_REFUSED = 100  # types of layer messages, per class, whose refusal is logged; an unknown sender must not fill a disk
 NO_CODE = 1005  # the code of a WebSocket's end where the client gave none (RFC 6455, section 7.1.5)
-VERBS = ("connect", "receive", "disconnect")
-RESTORED = "layer.restored"  # an attached layer tells all of us that it was away
-FRAMEWORK = ("edge.consumers.", "edge.http.")  # modules whose methods no layer message may call
 
 STEERING = (StopConsumer, AcceptConnection, DenyConnection, LinkLost)  # ways to end, not errors of a handler
 
@@ -49,19 +44,15 @@ STEERING = (StopConsumer, AcceptConnection, DenyConnection, LinkLost)  # ways to
 error_hooks: list[Callable[["Consumer", Exception, Event], None]] = []
 
 
-class Consumer:
+class Consumer(Handlers):
     """The machinery below `AsyncConsumer` and `SyncConsumer`; people subclass those, and the classes made of them.
 
     Attributes, from the call on: ``scope``; ``base_send``, the server's own send; ``channel_layer``, None where none is
     configured; ``channel_name``, whose first use opens this consumer's channel.
     """
 
-    protocols: ClassVar[frozenset[str]] = frozenset()  # scope types whose connect, receive and disconnect it handles
-    positional: ClassVar[dict[str, tuple[str, ...]]] = {"disconnect": ("code",)}  # what *args stands for
     channel_layer_alias: ClassVar[str] = DEFAULT
     groups: list[str] | tuple[str, ...] = ()  # joined before connect(), left before disconnect()
-    handlers_are_async: ClassVar[bool]
-    concurrency: ClassVar[int] = 1  # handlers at once, of an async consumer (`edge.consumers.overlap`)
 
     Options: ClassVar[type[Any] | None] = None  # what a route may set: a dataclass of `edge.options`
     options: Any = None  # an instance of Options, which only the subclass knows
@@ -72,72 +63,9 @@ class Consumer:
     _channel_name: str | None
     _channel_open: bool
     _limited: Callable[[Event], Awaitable[bool]] | None = None  # what may be said, where there are limits
-    _calls: ClassVar[dict[str, Call]] = {}
-    _layer_calls: ClassVar[dict[str, Call]] = {}
-    _refused: ClassVar[set[str]] = set()
-    _receives: ClassVar[dict[str, Call]] = {}  # those of them for what the peer says
-    _overlapping: ClassVar[set[Call]] = set()  # the handlers that `concurrent` marked
-    _dispatches: ClassVar[bool] = False  # a subclass has its own dispatch()
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls._calls, cls._layer_calls, cls._refused, cls._overlapping = {}, {}, set(), set()
-        cls._dispatches = cls.dispatch is not Consumer.dispatch
-        if cls.concurrency != 1 and (cls.concurrency < 1 or not cls.handlers_are_async):
-            raise TypeError(f"{cls.__qualname__}.concurrency is for async handlers, and 1 at least")
-        for verb in VERBS if cls.protocols else ():
-            types = sorted(f"{protocol}.{verb}" for protocol in cls.protocols)
-            if (call := cls._compile(verb, types)) is not None:
-                cls._calls |= dict.fromkeys(types, call)
-        for type_ in spec.event_types():
-            name = type_.replace(".", "_")
-            if not (type_.endswith(VERBS) or type_ in spec.UNASKED) or cls._is_ours(name):
-                continue
-            if (call := cls._compile(name, [type_])) is not None:
-                cls._calls[type_] = call
-        cls._receives = {type_: call for type_, call in cls._calls.items() if type_.endswith(".receive")}
 
     def __init__(self, *_args: Any, options: Any = None, **_kwargs: Any) -> None:
         self.options = options if options is not None or self.Options is None else self.Options()
-
-    @classmethod
-    def _compile(cls, name: str, event_types: list[str]) -> Call | None:
-        """Compile the handler of this name; None where there is none, TypeError where it could never run."""
-        function = find_handler(cls, name)
-        if function is None:
-            return None
-        if cls._is_async(name) is not cls.handlers_are_async:
-            is_, need, other = (
-                ("a plain", "async", "without") if cls.handlers_are_async else ("an async", "plain", "with")
-            )
-            raise TypeError(
-                f"{cls.__qualname__}.{name}() is {is_} function; handlers of this class are {need} functions "
-                f"(for the other kind there is a class of the same name {other} Async)"
-            )
-        call = compile_handler(function, event_types, cls.positional.get(name, ()))
-        if is_concurrent(function):
-            if not cls.handlers_are_async or name.endswith(("connect", "disconnect")):
-                raise TypeError(
-                    f"{cls.__qualname__}.{name}() is marked concurrent, which async handlers may be, and of those "
-                    "neither connect() nor disconnect()"
-                )
-            cls._overlapping.add(call)
-        return call
-
-    @classmethod
-    def _is_ours(cls, name: str) -> bool:
-        """Whether the method of this name is the framework's, not a person's."""
-        owner = next((base for base in cls.__mro__ if name in vars(base)), None)
-        return owner is not None and f"{owner.__module__}.".startswith(FRAMEWORK)
-
-    @classmethod
-    def _is_async(cls, name: str) -> bool:
-        layer = inspect.getattr_static(cls, name)
-        if not cls.handlers_are_async:
-            return iscoroutinefunction(layer)
-        while layer is not None and not iscoroutinefunction(layer):
-            layer = getattr(layer, "__wrapped__", None)  # a plain decorator that hands on the coroutine is fine
-        return layer is not None
 
     @classmethod
     def as_asgi(cls, **initkwargs: Any) -> App:
@@ -242,10 +170,22 @@ class Consumer:
             self._interrupt = None
             await self._overlap.end(GOODBYE)
 
-    async def _serve_each(self) -> Event:  # every event of every consumer passes here
+    async def _serve_each(self) -> Event:
+        """Handle events until the last one, in the order in which they come, and return that."""
         is_job = self.scope["type"] == "channel"  # a worker's: every event is a message of the layer
         is_plain = not (is_job or self._dispatches or self._overlap is not None or self._limited is not None)
         quick = self._receives if is_plain else {}
+        mailbox = self._inbox.mailbox
+        if mailbox is None or not quick or not self.handlers_are_async:
+            return await self._follow(quick, None, is_job=is_job)
+        eager = Eager(self, quick, mailbox, await context_of_this_task())
+        try:
+            return await self._follow(quick, eager, is_job=is_job)
+        finally:
+            eager.close()
+
+    async def _follow(self, quick: Mapping[str, Call], eager: Eager | None, *, is_job: bool) -> Event:
+        # Every event of every consumer passes here, but for those that `eager` has handled by itself.
         inbox = self._inbox
         while True:
             if (mailbox := inbox.mailbox) is None:
@@ -253,7 +193,7 @@ class Consumer:
             elif (found := mailbox.take()) is not None:
                 lane, event = found
             else:
-                await inbox.wait(mailbox)
+                await (inbox.wait(mailbox) if eager is None else eager.wait())
                 continue
             type_ = event.get("type", "")
             call = quick.get(type_) if lane is TRANSPORT else None
@@ -341,62 +281,6 @@ class Consumer:
 
     async def _close_after_error(self, code: int) -> None:
         """Tell the peer that a handler failed, where the protocol can. Raises nothing of its own."""
-
-    def _call_for(self, type_: str) -> Call:
-        call = self._calls.get(type_)
-        if call is None:
-            call = self._calls[type_] = self._find_call(type_)
-        return call
-
-    @classmethod
-    def _find_call(cls, type_: str) -> Call:
-        if not type_:
-            raise ValueError("Incoming message has no 'type' attribute")
-        name = type_.replace(".", "_")
-        if name.startswith("_"):
-            raise ValueError("Malformed type in message (leading underscore)")
-        call = cls._compile(name, [type_])
-        if call is None:
-            raise ValueError(f"No handler for message type {type_}")
-        return call
-
-    @classmethod
-    def _job_call(cls, job: Event) -> Call:
-        """Return the handler of a worker's job; ValueError where it has none that jobs may reach."""
-        type_ = job.get("type", "")
-        if problem := cls._layer_problem(type_):
-            raise ValueError(f"No handler for message type {type_}: {problem}")
-        return cls._layer_call(job) or cls._find_call(type_)
-
-    @classmethod
-    def _layer_call(cls, message: Event) -> Call | None:
-        type_ = message.get("type", "")
-        call = cls._layer_calls.get(type_) if isinstance(type_, str) else None
-        if call is not None:
-            return call
-        if problem := cls._layer_problem(type_):
-            if type_ != RESTORED:  # who has no handler for it does not want to know
-                cls._refuse(str(type_), problem)
-            return None
-        call = cls._layer_calls[type_] = cls._find_call(type_)
-        return call
-
-    @classmethod
-    def _layer_problem(cls, type_: object) -> str:
-        """Say why a layer message may not reach a method of this name, or nothing: only a person's own handlers may."""
-        if not isinstance(type_, str) or not type_ or type_.startswith(("_", ".")):
-            return f"the type {type_!r} is none"
-        name = type_.replace(".", "_")
-        framework = [base for base in cls.__mro__ if f"{base.__module__}.".startswith(FRAMEWORK)]
-        if type_ in spec.event_types() or name in VERBS or any(hasattr(base, name) for base in framework):
-            return f"the type {type_!r} is not for the layer"
-        return "" if find_handler(cls, name) else f"there is no handler for {type_!r}"
-
-    @classmethod
-    def _refuse(cls, type_: str, problem: str) -> None:
-        if type_ not in cls._refused and len(cls._refused) < MAX_REFUSED:
-            cls._refused.add(type_)
-            logger.warning("%s: a layer message was refused, as all of its type will be: %s", cls.__qualname__, problem)
 
     def _open_channel(self) -> None:
         """Let the layer's messages in; on the loop."""

@@ -20,6 +20,7 @@ from edge.consumers import (
     SyncConsumer,
     WebsocketConsumer,
     base,
+    dispatching,
     inbox,
     plain,
 )
@@ -564,12 +565,12 @@ async def test_unknown_types_without_end_fill_no_log(serve, layer, caplog):
 
     line = serve(Consumer.as_asgi())
     await line.answer()
-    for number in range(base.MAX_REFUSED + 20):
+    for number in range(dispatching.MAX_REFUSED + 20):
         await layer.group_send("room", {"type": f"unknown.{number}"})
         await asyncio.sleep(0)
     await layer.group_send("room", {"type": "chat.message", "text": "still here"})
     assert await line.text() == "still here"
-    assert len(caplog.records) == base.MAX_REFUSED
+    assert len(caplog.records) == dispatching.MAX_REFUSED
 
 
 async def test_an_event_of_the_server_without_a_handler_is_an_error(serve):
