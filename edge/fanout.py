@@ -121,11 +121,15 @@ class FanOut:
 
         Then it has to come by ``receive``, as it has to where another event is still on its way.
         """
-        if self._connection is None or self._waiting or not all(run.mailbox.has_room for run in self._runs.values()):
+        if self._connection is None or self._waiting:
             return False
+        runs = tuple(self._runs.values())  # a handler may begin at once, and change what runs
+        for run in runs:
+            if not run.mailbox.has_room:
+                return False
         if type(event) is Acknowledged:
             event.receipt.hold()
-        for run in tuple(self._runs.values()):  # a handler may begin at once, and change what runs
+        for run in runs:
             if run.takes(event):
                 run.mailbox.offer(run.copy(event))
         if type(event) is Acknowledged:

@@ -40,7 +40,7 @@ CATCH_UP = 1000  # messages of a layer lane that is more than half full, for one
 DRAIN = 2.0  # seconds that a consumer has for what was heard before its link went
 NONE_YET: deque[Event] = deque(maxlen=0)  # of every lane until its first message; a deque of its own costs 700 bytes
 BURST = 16  # messages read in one turn of the loop; of a hundred flooded readers each reads within its grace
-
+LENT = 0.001  # seconds in which a reader may be spared a burst of turns, no more
 
 HandOn = Callable[[Event], bool]  # takes an event of the transport at once: True where it has
 
@@ -66,6 +66,7 @@ class Mailbox:
         "_last",
         "_layer",
         "_lent",
+        "_lent_until",
         "_run",
         "_transport",
         "_waiter",
@@ -91,6 +92,7 @@ class Mailbox:
         self._lent: list[Acknowledged] = []  # read, and handled when `give_back` says so
         self._transport = _Queue(transport_capacity, transport_grace)
         self._layer = _Queue(layer_capacity, layer_grace)
+        self._lent_until = 0.0  # when turns are counted anew, in the loop's time
         self._run = 0  # messages of the layer since the last of the transport
         self._last: Event | None = None
         self._hurried = False
@@ -218,12 +220,18 @@ class Mailbox:
         """Whether an event with a receipt was read and not handled: one that its reader raised on."""
         return self._in_hand is not None or bool(self._lent)
 
-    def lend_turn(self) -> bool:
-        """Tell whether the reader rests, with nothing before the next event, and count that it was spared its turn."""
-        if self._waiter is None or self._waiter.done() or self._layer.messages or self._burst >= BURST:
+    def lend_turn(self, now: float) -> bool:
+        """Tell whether the reader rests, with nothing before the next event, and count that it was spared its turn.
+
+        ``now`` is the loop's time, in seconds: a reader is spared `BURST` turns in each `LENT`, so that the loop turns.
+        """
+        if self._waiter is None or self._waiter.done() or self._layer.messages:
             return False
+        if now >= self._lent_until:
+            self._lent_until = now + LENT
+            self._burst = 0
         self._burst += 1
-        return True
+        return self._burst <= BURST
 
     def stir(self, _: object = None) -> None:
         """Wake the reader although nothing came: there may be something elsewhere."""

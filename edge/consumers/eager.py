@@ -12,8 +12,8 @@ of the handler itself, as eager tasks of Python 3.12 do for a new task:
 * What it raises, the consumer's task raises, and so ends or goes on as ever.
 
 It is not done where another task is running (what it does must not be cut in two), where something waits before the
-event, for an event whose sender waits to hear that it was handled, or more often than a burst: then the event goes the
-long way, by the mailbox.
+event, for an event whose sender waits to hear that it was handled, or more than a burst in a millisecond: then the
+event goes the long way, by the mailbox.
 """
 
 import asyncio
@@ -70,7 +70,7 @@ class Eager:
         begin = self._handlers.get(event["type"])
         if begin is None or type(event) is Acknowledged or asyncio.current_task(self._loop) is not None:
             return False
-        if self._consumer._closed or not self._mailbox.lend_turn():  # noqa: SLF001  (as above)
+        if self._consumer._closed or not self._mailbox.lend_turn(self._loop.time()):  # noqa: SLF001  (as above)
             return False
         handling = begin(self._consumer, event)
         try:
