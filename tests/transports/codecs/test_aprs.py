@@ -101,6 +101,21 @@ def test_a_frequency_is_not_an_altitude_of_358_km():
     assert packet.fields["frequency"] == 145.725
 
 
+@pytest.mark.parametrize(
+    ("comment", "values"),
+    [
+        (b"'1020 hello", [16, None, 32]),
+        (b"`102030FF00 hello", [16, 32, 48, 255, 0]),
+        (b"`7C11>hello", None),
+        (b"'102030FF00 hello", None),
+    ],
+)
+def test_old_mic_e_telemetry_has_two_channels_behind_one_mark_and_five_behind_the_other(comment, values):
+    fields = parse(b'`(_fn"Oj/' + comment, "S32UVT").fields
+    assert fields.get("telemetry", {}).get("values") == values
+    assert fields["comment"] == ("hello" if values else comment.decode())
+
+
 def test_a_third_party_packet_holds_the_parsed_inner_packet():
     packet = parse(b"}QQ1ZZY>APRS,TCPIP,QQ1GAT*::QQ1AAB-3 :hi{1")
     inner = packet.fields["packet"]

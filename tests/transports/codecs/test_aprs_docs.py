@@ -1,10 +1,11 @@
-"""The page on APRS names every format, every field and every origin that the code has."""
+"""The page on APRS names every format, field and origin that the code has, and each class of known difference."""
 
 import re
 from pathlib import Path
 
 import pytest
 
+from tests.transports.codecs.reference_classes import CLASSES
 from transports.codecs import aprs
 from transports.codecs.aprs import packet
 
@@ -33,3 +34,8 @@ def test_the_fields_are_those_of_the_contract():
 @pytest.mark.parametrize("origin", sorted(ORIGINS))
 def test_an_origin_is_explained(origin):
     assert f"| {origin} |" in PAGE
+
+
+@pytest.mark.parametrize("known", CLASSES, ids=lambda known: known.name)
+def test_a_class_of_difference_is_told(known):
+    assert f"| {known.name} |" in PAGE

@@ -29,7 +29,8 @@ _INFO = re.compile(
     r".([&-\x7f])([&-a])([\x1c-\x7f])([\x1c-\x7f])([\x1c-}])([\x1c-\x7f])([!-~])([/\\A-Z0-9])", re.DOTALL
 )
 _ALTITUDE = re.compile(r"([!-{])([!-{])([!-{])\}")
-_TELEMETRY = re.compile(r"['`\u2018\x91]([0-9A-Fa-f]{10}|[0-9A-Fa-f]{4})(?![0-9A-Za-z])")
+# Two channels behind the one mark, five behind the other; any more or fewer digits are words of a comment.
+_TELEMETRY = re.compile(r"(?:'([0-9A-Fa-f]{4})|[`\u2018\x91]([0-9A-Fa-f]{10}))(?![0-9A-Za-z])")
 _HEAD = 2  # characters: the altitude stands first, or behind the mark of a radio's kind
 # By the number of the three bits, from 000 to 111.
 _STANDARD = (
@@ -159,7 +160,7 @@ def _read_metres(rest: str, fields: Fields, origins: Origins) -> str:
 
 def _read_old_telemetry(found: re.Match[str], rest: str, fields: Fields, origins: Origins) -> str:
     """Two channels, which are the first and the third, or five; the form that base 91 took the place of."""
-    channels = list(bytes.fromhex(found[1]))
+    channels = list(bytes.fromhex(found[found.lastindex or 1]))
     values: list[int | None] = [*channels] if len(channels) == _CHANNELS else [channels[0], None, channels[1]]
     fields["telemetry"] = {"sequence": None, "values": values, "bits": ""}
     origins["telemetry"] = OLD_TELEMETRY

@@ -97,16 +97,16 @@ def _finish(form: str, text: str, at: int, fields: Fields, origins: Origins) -> 
         read_comment(text, at, fields, origins)
         return form, fields
     end = read_weather(text, at, fields, origins)
-    if "weather" not in fields:
+    if end == at:
         read_comment(text, at, fields, origins)
         return form, fields
-    if fields.get("compressed") and "speed" in fields:
+    if fields.get("compressed") and "speed" in fields and "weather" in fields:
         _take_wind(fields, origins)
     rest = text[end:]
     if "/A=" in rest:
         rest = read_altitude(rest, fields)
     fields["comment"] = read_weather_comment(read_hidden(rest, fields, origins), fields)
-    return ("weather" if form == "position" else form), fields
+    return ("weather" if form == "position" and "weather" in fields else form), fields
 
 
 def _take_wind(fields: Fields, origins: Origins) -> None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from transports.codecs.aprs.packet import Fields, Origins, Reading
 
 _TIME = re.compile(r"[0-9]{6}z")
-_LOCATOR = re.compile(r"([A-R]{2}[0-9]{2}(?:[A-Xa-x]{2})?)([/\\A-Z0-9])([!-~])(?: |$)")
+# Two letters behind four characters are the rest of a longer locator, which lacks its symbol, and no symbol.
+_LOCATOR = re.compile(r"([A-R]{2}[0-9]{2}(?:[A-Xa-x]{2}|(?![A-X]{2})))([/\\A-Z0-9])([!-~])(?: |$)")
 _BEAM = re.compile(r" ?\^([0-9A-Z])([0-9:;<=>?@A-K])$")
 _HEADINGS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # tens of degrees
 

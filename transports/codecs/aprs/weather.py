@@ -20,6 +20,8 @@ ABSOLUTE_ZERO = -459  # °F; some stations send t-555 for a broken sensor
 FULL_HUMIDITY = 100  # %, sent as 00
 DARK = 1000  # W/m², which a small l adds
 MIN_PRESSURE, MAX_PRESSURE = 3000, 12_000  # tenths of hPa: the top of Everest, and more than was ever measured
+PRESSURE_DIGITS = 5
+UNKNOWN_SIZE = 8  # characters: two fields of dots behind a wind are those of a station, and not words
 NORTH = 360  # degrees
 REMEMBERED = 4096  # fields as sent, such as "r000"; stations repeat themselves, and beyond these the oldest goes
 MAX_DIGITS = 3  # of rain, gusts, light and snow; what more means is anybody's guess, and a guess may be a flood
@@ -31,7 +33,7 @@ _FIELD = re.compile(
     r"([grpPlLs#])([0-9]{1,3}(?![0-9.])|[0-9]{4,5}|[0-9]?\.[0-9]{1,2}|\.{3,5}|[0-9 .\-]{3})"
     r"|(t)(-?[0-9]{1,3}|[ .\-]{1,3}[0-9]{0,2})"
     r"|(h)([0-9]{1,3}|[ .\-]{1,3})"
-    r"|(b)([0-9]{4,5}|[ .\-]{1,5})"
+    r"|(b)([0-9]{4,6}|[ .\-]{1,5})"
     r"|(V)([0-9]{3})|(F)(-?[0-9]{3,4})|(X)([0-9]{3})"
     r"|(v)([+-]?[0-9]{1,3})"  # heard of several programs, documented by none
     r"|()([. ]{1,5})(?=[grpPlLsthb][0-9.])"  # dots that lost their letter
@@ -79,7 +81,8 @@ def _humidity(digits: str) -> int | None:
 
 
 def _pressure(digits: str) -> float | None:
-    tenths = int(digits)
+    """Tenths of hPa; a sixth digit is a finer step, which no barometer is good for."""
+    tenths = int(digits[:PRESSURE_DIGITS])
     return tenths / 10 if MIN_PRESSURE <= tenths <= MAX_PRESSURE else None
 
 
@@ -106,18 +109,20 @@ _READERS: dict[str, Callable[[str], float | None]] = {
 def read_weather(text: str, at: int, fields: Fields, origins: Origins) -> int:
     """Read weather from this index: wind first, then fields in any order. Gives the index behind it.
 
-    Puts `weather` into the fields if there is more than wind, which alone may as well be a course and a speed.
+    Puts `weather` into the fields if there is more than wind, which alone may as well be a course and a speed. A
+    station that knows nothing sends fields of dots behind it; they are passed over, and are no text.
     What was sent as dots, blanks or dashes is unknown and left out, and so is what cannot be: below absolute zero, over
     100 %, no air. The wind is in mph whatever the form, as all software sends it and other parsers take it.
     """
     weather: Fields = {}
     wind = _WIND.match(text, at)
     end = _read_fields(text, wind.end() if wind else at, weather, origins)
-    if not weather:
+    if not weather and not (wind and end >= wind.end() + UNKNOWN_SIZE):
         return at
     if wind:
         _read_wind(wind[1], wind[2], weather)
-    fields["weather"] = weather
+    if weather:
+        fields["weather"] = weather
     return end
 
 
