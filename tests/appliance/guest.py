@@ -59,7 +59,7 @@ class Guest:
         words += ["-append", "root=LABEL=EDGEROOT rw console=ttyAMA0 net.ifnames=0 rootwait systemd.watchdog_sec=0"]
         words += ["-drive", f"if=none,id=card,file={self.work / 'card.img'},format=raw,cache=writeback"]
         words += ["-device", "virtio-blk-pci,drive=card", "-device", "virtio-rng-pci", "-device", "qemu-xhci,id=xhci"]
-        words += ["-netdev", f"user,id=net,restrict=on,{forward}", "-device", "virtio-net-pci,netdev=net"]
+        words += ["-netdev", f"user,id=net,restrict=on,{forward}", "-device", "virtio-net-pci,netdev=net,romfile="]
         words += ["-qmp", f"unix:{qmp},server=on,wait=off"]
         words += ["-chardev", f"file,id=console,path={self.console}", "-serial", "chardev:console"]
         log = (self.work / "qemu.log").open("wb")
