@@ -86,17 +86,23 @@ class Guest:
 
     def ask(self, command: str, *, timeout: float = 300, check: bool = True, given: str | None = None) -> str:
         """Run a command on the box by SSH, as root by sudo."""
-        options = ["-q", "-i", str(self.work / "id"), "-p", str(self.ssh_port), "-o", "StrictHostKeyChecking=no"]
-        options += ["-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=60", "-o", "BatchMode=yes"]
-        words = ["ssh", *options, "admin@127.0.0.1", f"sudo sh -c {_quoted(command)}"]
+        words = self._words(f"sudo sh -c {_quoted(command)}")
         return run(*words, check=check, timeout=timeout, given=given).strip()
 
-    def send(self, path: Path, name: str) -> None:
-        """Put a file on the box."""
+    def send(self, path: Path, command: str) -> None:
+        """Run a command on the box, as its owner, that reads a file of ours."""
         with path.open("rb") as file:
-            options = ["-q", "-i", str(self.work / "id"), "-p", str(self.ssh_port), "-o", "StrictHostKeyChecking=no"]
-            words = ["ssh", *options, "-o", "UserKnownHostsFile=/dev/null", "admin@127.0.0.1", f"cat >{name}"]
-            subprocess.run(words, stdin=file, check=True, timeout=600)
+            subprocess.run(self._words(command), stdin=file, check=True, timeout=1200)
+
+    def fetch(self, command: str, path: Path) -> None:
+        """Run a command on the box, as its owner, and keep what it writes."""
+        with path.open("wb") as file:
+            subprocess.run(self._words(command), stdin=subprocess.DEVNULL, stdout=file, check=True, timeout=600)
+
+    def _words(self, command: str) -> list[str]:
+        options = ["-q", "-i", str(self.work / "id"), "-p", str(self.ssh_port), "-o", "StrictHostKeyChecking=no"]
+        options += ["-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=60", "-o", "BatchMode=yes"]
+        return ["ssh", *options, "admin@127.0.0.1", command]
 
     def plug(self, name: str, port: int) -> None:
         """Plug an FTDI adapter in, behind which ``port`` of this machine is the TNC."""
