@@ -38,6 +38,7 @@ def main() -> int:
     chapters["backup"] = upkeep.backup
     if options.good:
         chapters["update"] = lambda story: upkeep.update(story, options.good, broken(options.good, options.work))
+        chapters["cut updates"] = upkeep.cut_updates
     chapters["healthy"] = upkeep.healthy
     try:
         for name, chapter in chapters.items():

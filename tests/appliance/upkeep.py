@@ -2,47 +2,51 @@
 
 import contextlib
 import json
-import random
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from appliance.guest import until
 from appliance.story import BOOT_WITHIN, Story, groups, tnc
+
+CUTS_IN_AN_UPDATE = (5, 15, 30, 60)  # seconds after it began: before it, while dpkg works, on trial
+CUTS_IN_A_RESTORE = (8, 14)  # the same: while the service stops, while it starts
 
 
 def update(story: Story, good: Path, broken: Path) -> None:
     """A good version stays; one that does not get ready goes by itself; a cut in the middle of one harms nothing."""
     before = _version(story)
     story.guest.send(broken, "cat >broken.deb")
-    begin = time.monotonic()
-    said = story.guest.ask("edge-update /home/admin/broken.deb; true", timeout=2400)
-    story.tell(f"a version that does not get ready: {said.splitlines()[-1]} ({time.monotonic() - begin:.0f} s)")
+    said, seconds = _updated(story, "broken.deb")
+    story.tell(f"a version that does not get ready: {said} ({seconds:.0f} s)")
     assert "went back to the version before" in said
-    until(story.page_answers, BOOT_WITHIN, "the page is back", every=1)
     assert _version(story) == before
 
     story.guest.send(good, "cat >good.deb")
-    begin = time.monotonic()
-    said = story.guest.ask("edge-update /home/admin/good.deb; true", timeout=2400)
+    said, seconds = _updated(story, "good.deb")
     after = _version(story)
-    story.tell(f"a good version: {before} → {after}: {said.splitlines()[-1]} ({time.monotonic() - begin:.0f} s)")
+    story.tell(f"a good version: {before} → {after}: {said} ({seconds:.0f} s)")
     assert "the new version runs" in said
     assert after != before
-    lost = [name for name in story.kept["acked"] if name not in set(groups(story))]
-    assert not lost
+    _expect_all_acknowledged(story)
 
-    threading.Timer(random.uniform(20, 60), story.guest.cut).start()
-    with contextlib.suppress(subprocess.SubprocessError):
-        story.guest.ask("edge-update /home/admin/broken.deb", timeout=2400)
-    until(lambda: not story.guest.runs, 120, "the plug is out")
-    story.boot("power cut in the middle of an update")
-    idle = lambda: "idle" in story.guest.ask("cat /var/lib/edge-image/update.json", check=False)  # noqa: E731
-    until(idle, 2400, "the update has come to its end", every=5)
-    until(story.page_answers, BOOT_WITHIN, "the page is back", every=1)
-    story.tell(f"after the cut: {story.guest.ask('edge-update --status; true')}")
-    assert _version(story) == after
+
+def cut_updates(story: Story) -> None:
+    """The plug is pulled at several moments of an update that cannot get ready: the version before runs again."""
+    before = _version(story)
+    for seconds in CUTS_IN_AN_UPDATE:
+        _cut_after(story, seconds, lambda: story.guest.ask("edge-update /home/admin/broken.deb", timeout=2400))
+        story.boot(f"power cut {seconds} s into an update")
+        idle = lambda: "idle" in story.guest.ask("cat /var/lib/edge-image/update.json", check=False)  # noqa: E731
+        until(idle, 2400, "the update has come to its end", every=5)
+        until(story.page_answers, BOOT_WITHIN, "the page is back", every=1)
+        found = story.guest.ask("journalctl -b -u edge-update -o cat --grep ^update: | head -n 1", check=False)
+        came = story.guest.ask("edge-update --status; true")
+        story.tell(f"found at the boot: {found.removeprefix('update: ') or 'nothing'}; what came of it: {came}")
+        assert _version(story) == before
+    _expect_all_acknowledged(story)
 
 
 def backup(story: Story) -> None:
@@ -54,9 +58,7 @@ def backup(story: Story) -> None:
     story.guest.fetch("sudo edge-backup", kept)
     story.tell(f"a backup: {kept.stat().st_size / 1e6:.1f} MB in {time.monotonic() - begin:.0f} s, the box running")
 
-    story.browser.submit("/admin/auth/group/add/", name="cut-0-after-backup")
-    assert "cut-0-after-backup" in groups(story)
-
+    changed = _change(story)
     begin = time.monotonic()
     story.guest.send(kept, "sudo edge-restore")
     until(story.page_answers, BOOT_WITHIN, "the page is back", every=1)
@@ -65,6 +67,50 @@ def backup(story: Story) -> None:
     story.tell(f"restored in {time.monotonic() - begin:.0f} s: what was changed since is as it was")
     there = story.guest.ask("ls /var/lib/edge.replaced/edge.sqlite3; stat -c %U:%a /var/lib/edge")
     assert there.splitlines() == ["/var/lib/edge.replaced/edge.sqlite3", "edge:700"], there
+
+    for seconds in CUTS_IN_A_RESTORE:
+        _change(story)
+        _cut_after(story, seconds, lambda: story.guest.send(kept, "sudo edge-restore"))
+        story.boot(f"power cut {seconds} s into a restore")
+        until(lambda: not story.guest.ask("ls /var/lib/edge-image/halted", check=False), 600, "the box may run")
+        until(story.page_answers, BOOT_WITHIN, "the page is back", every=1)
+        there = groups(story)
+        assert there in (before, changed), there
+        story.tell(f"the data is that {'of the backup' if there == before else 'of before the restore'}")
+
+
+def _change(story: Story) -> list[str]:
+    """Save something that the backup does not have, and return what there is by then."""
+    name = "cut-0-after-backup"
+    if name not in groups(story):
+        story.browser.submit("/admin/auth/group/add/", name=name)
+    there = groups(story)
+    assert name in there
+    return there
+
+
+def _cut_after(story: Story, seconds: float, work: Callable[[], object]) -> None:
+    """Do it, and pull the plug so many seconds after it began."""
+    timer = threading.Timer(seconds, story.guest.cut)
+    timer.start()
+    with contextlib.suppress(subprocess.SubprocessError):
+        work()
+    timer.join()
+    story.guest.cut()
+
+
+def _updated(story: Story, package: str) -> tuple[str, float]:
+    """Update to its end; return what was said of it last, and the seconds that it took."""
+    begin = time.monotonic()
+    said = story.guest.ask(f"edge-update /home/admin/{package}; true", timeout=2400)
+    seconds = time.monotonic() - begin
+    until(story.page_answers, BOOT_WITHIN, "the page is back", every=1)
+    return said.splitlines()[-1], seconds
+
+
+def _expect_all_acknowledged(story: Story) -> None:
+    there = set(groups(story))
+    assert not [name for name in story.kept["acked"] if name not in there]
 
 
 def healthy(story: Story) -> None:
