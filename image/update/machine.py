@@ -1,5 +1,6 @@
 """The box that is updated: its packages, its services, its page. All that touches the system; `course` decides."""
 
+import os
 import subprocess
 import time
 import urllib.error
@@ -62,6 +63,7 @@ class Machine:
     def install(self, name: str) -> None:
         """Install one of the kept packages, over whatever is there. Raises CalledProcessError."""
         _run("dpkg", "--force-confold", "--force-downgrade", "--install", str(self.packages / name))
+        os.sync()  # dpkg waits for the card with its own files, not with what the package's scripts made
 
     def accept(self) -> None:
         """Make the new package the running one and the running one the previous; doing it twice is doing it once."""

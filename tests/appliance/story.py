@@ -122,6 +122,9 @@ def first_boot(story: Story) -> None:
     assert "could not be taken" not in look, look
     assert look.count("\nactive") == 4, look
     assert "/dev/zram0" in look
+    unsafe = story.guest.ask("grep -r force-unsafe-io /etc/dpkg", check=False)
+    assert not unsafe, f"an update would not wait for the card: {unsafe}"
+    story.guest.ask("test -s /usr/share/doc/edge/services.md")
     failed = story.guest.ask("systemctl list-units --failed --plain --no-legend", check=False)
     assert not failed, failed
     rated = story.guest.ask("systemd-analyze security edge.service --no-pager | tail -n 1", check=False)
