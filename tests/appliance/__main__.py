@@ -6,8 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from appliance import services, upkeep
 from appliance import story as tale
-from appliance import upkeep
 from appliance.guest import prepare, run
 
 
@@ -39,6 +39,10 @@ def main() -> int:
     if options.good:
         chapters["update"] = lambda story: upkeep.update(story, options.good, broken(options.good, options.work))
         chapters["cut updates"] = upkeep.cut_updates
+    if (tale.ROOT / "systemd/edge-https.socket").exists():
+        chapters["https"] = services.https
+    if (tale.ROOT / "systemd/edge-devices.service").exists():
+        chapters["two services"] = services.two_services
     chapters["healthy"] = upkeep.healthy
     try:
         for name, chapter in chapters.items():

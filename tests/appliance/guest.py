@@ -40,8 +40,8 @@ def prepare(image: Path, work: Path, wanted: str) -> None:
 class Guest:
     """One machine with one card, switched on and off; at most one at a time in a working folder."""
 
-    def __init__(self, work: Path, *, port: int, ssh: int, memory: int = MEMORY) -> None:
-        self.work, self.port, self.ssh_port, self.memory = work, port, ssh, memory
+    def __init__(self, work: Path, *, port: int, https: int, ssh: int) -> None:
+        self.work, self.port, self.https_port, self.ssh_port = work, port, https, ssh
         self.console = work / "console.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._monitor: Monitor | None = None
@@ -51,8 +51,9 @@ class Guest:
         self.console.unlink(missing_ok=True)
         qmp = self.work / "qmp.sock"
         qmp.unlink(missing_ok=True)
-        forward = f"hostfwd=tcp:127.0.0.1:{self.port}-:80,hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22"
-        words = [QEMU, "-M", "virt,gic-version=3", "-cpu", "cortex-a72", "-smp", "2", "-m", str(self.memory)]
+        ports = {self.port: 80, self.https_port: 443, self.ssh_port: 22}
+        forward = ",".join(f"hostfwd=tcp:127.0.0.1:{here}-:{there}" for here, there in ports.items())
+        words = [QEMU, "-M", "virt,gic-version=3", "-cpu", "cortex-a72", "-smp", "2", "-m", str(MEMORY)]
         words += ["-accel", "tcg,thread=multi,tb-size=512", "-nodefaults", "-no-user-config", "-display", "none"]
         words += ["-kernel", str(self.work / "kernel"), "-initrd", str(self.work / "initrd"), "-rtc", NO_CLOCK]
         # systemd.watchdog_sec: a translated machine is too slow for the 14 s of the real one.

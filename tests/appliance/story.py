@@ -51,7 +51,7 @@ class Story:
         self.progress = work / "progress.json"
         self.kept = json.loads(self.progress.read_text()) if self.progress.exists() else {"done": [], "acked": []}
         end_leftover(work)
-        self.guest = Guest(work, port=free_port(), ssh=free_port())
+        self.guest = Guest(work, port=free_port(), https=free_port(), ssh=free_port())
         probes.TIMEOUT = PAGE_WITHIN
         self.browser = probes.Browser(self.guest.url)
 
