@@ -12,7 +12,7 @@ from appliance.guest import until
 from appliance.story import BOOT_WITHIN, Story, groups, tnc
 
 CUTS_IN_AN_UPDATE = (5, 15, 30, 60)  # seconds after it began: before it, while dpkg works, on trial
-CUTS_IN_A_RESTORE = (8, 14)  # the same: while the service stops, while it starts
+CUTS_IN_A_RESTORE = (4, 10)  # the same: while the archive is read, while the service stops or starts
 
 
 def update(story: Story, good: Path, broken: Path) -> None:
