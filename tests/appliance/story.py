@@ -6,13 +6,13 @@ A chapter fails by AssertionError. Figures go to `Story.tell`, and so into repor
 """
 
 import contextlib
+import http.client
 import json
 import random
 import re
 import subprocess
 import threading
 import time
-import urllib.error
 from pathlib import Path
 
 from appliance.guest import Guest, end_leftover, free_port, run, until
@@ -80,7 +80,7 @@ class Story:
         """Whether the page is there."""
         assert self.guest.runs, f"QEMU ended: {(self.work / 'qemu.log').read_text()[-500:]}"
         stranger = probes.Browser(self.guest.url)  # who is signed in is led on from there
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
             return "Sign in" in stranger.get("/login/")
         return False
 
@@ -204,7 +204,7 @@ def _save_until_cut(story: Story, number: int) -> list[str]:
     saved: list[str] = []
     timer = threading.Timer(random.uniform(5, 40), story.guest.cut)
     timer.start()
-    with contextlib.suppress(OSError, ValueError, urllib.error.URLError):
+    with contextlib.suppress(OSError, ValueError, http.client.HTTPException):  # half a page is none
         while story.guest.runs:
             name = f"cut-{number}-{len(saved)}"
             if "“<a" in story.browser.submit("/admin/auth/group/add/", name=name):
