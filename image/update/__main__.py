@@ -104,6 +104,8 @@ def _run(*words: str) -> str:
 def _expect_idle(box: Machine) -> None:
     if (phase := box.progress().phase) is not Phase.IDLE:
         raise Refused(f"an update is under way already ({phase.value}); see: journalctl -u {UNIT}")
+    if box.halted.exists():
+        raise Refused("a restore is under way; wait until edge-restore has ended")
 
 
 if __name__ == "__main__":

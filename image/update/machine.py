@@ -1,5 +1,6 @@
 """The box that is updated: its packages, its services, its page. All that touches the system; `course` decides."""
 
+import os
 import subprocess
 import time
 import urllib.error
@@ -11,7 +12,7 @@ from .progress import Progress, read, sync_folder, write
 
 HOME = Path("/var/lib/edge-image")
 DATA = Path("/var/lib/edge")
-SOCKETS = ("edge-http.socket", "edge-https.socket")
+SOCKETS = "edge-*.socket"  # a later version brings some of which this program, which is the image's, does not know
 UNITS = ("edge-devices.service", "edge-web.service", "edge.service")
 PAGE = "http://127.0.0.1/login/"
 PATIENCE = 900  # seconds for dpkg, on a slow card
@@ -41,15 +42,15 @@ class Machine:
         """Stop Edge, and keep it from being started by whatever the package's scripts do, or by a boot."""
         self.halted.touch()
         sync_folder(self.home)
-        _run("systemctl", "stop", *SOCKETS, *UNITS, check=False)
+        _run("systemctl", "stop", SOCKETS, *UNITS, check=False)
 
     def start(self) -> None:
         """Let Edge run, and start those of its units that are wanted."""
         self.halted.unlink(missing_ok=True)
         sync_folder(self.home)
         _run("systemctl", "daemon-reload")
-        _run("systemctl", "reset-failed", *SOCKETS, *UNITS, check=False)
-        _run("systemctl", "start", "--no-block", *self.units(SOCKETS), *self.units(), check=False)
+        _run("systemctl", "reset-failed", SOCKETS, *UNITS, check=False)
+        _run("systemctl", "start", "--no-block", *self._sockets(), *self.units(), check=False)
 
     def snapshot(self) -> None:
         """Copy the databases."""
@@ -62,6 +63,7 @@ class Machine:
     def install(self, name: str) -> None:
         """Install one of the kept packages, over whatever is there. Raises CalledProcessError."""
         _run("dpkg", "--force-confold", "--force-downgrade", "--install", str(self.packages / name))
+        os.sync()  # dpkg waits for the card with its own files, not with what the package's scripts made
 
     def accept(self) -> None:
         """Make the new package the running one and the running one the previous; doing it twice is doing it once."""
@@ -90,9 +92,13 @@ class Machine:
                 return f"it did not stay up for {STEADY_FOR:.0f} s ({self._states()})"
         return "" if answers() else "its page stopped answering"
 
-    def units(self, among: tuple[str, ...] = UNITS) -> list[str]:
-        """List the units that a boot would start."""
-        return [unit for unit in among if _run("systemctl", "is-enabled", unit, check=False) == "enabled"]
+    def units(self) -> list[str]:
+        """List the services that a boot would start."""
+        return [unit for unit in UNITS if _run("systemctl", "is-enabled", unit, check=False) == "enabled"]
+
+    def _sockets(self) -> list[str]:
+        said = _run("systemctl", "list-unit-files", "--state=enabled", "--plain", "--no-legend", SOCKETS, check=False)
+        return [line.split()[0] for line in said.splitlines()]
 
     def _active(self) -> bool:
         units = self.units()

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from appliance import services, upkeep
 from appliance import story as tale
 from appliance.guest import prepare, run
 
@@ -34,11 +35,19 @@ def main() -> int:
     story = tale.Story(options.work)
     chapters = {"first boot": tale.first_boot, "hot-plug": tale.hot_plug}
     chapters["cuts"] = lambda story: tale.power_cuts(story, options.cuts)
+    chapters["backup"] = upkeep.backup
     if options.good:
-        chapters["update"] = lambda story: tale.update(story, options.good, broken(options.good, options.work))
+        chapters["update"] = lambda story: upkeep.update(story, options.good, broken(options.good, options.work))
+        chapters["cut updates"] = upkeep.cut_updates
+    if (tale.ROOT / "systemd/edge-https.socket").exists():
+        chapters["https"] = services.https
+    if (tale.ROOT / "systemd/edge-devices.service").exists():
+        chapters["two services"] = services.two_services
+    chapters["healthy"] = upkeep.healthy
     try:
         for name, chapter in chapters.items():
-            if name in story.kept["done"] and not (name == "cuts" and story.kept.get("cuts", 0) < options.cuts):
+            again = name == "healthy" or (name == "cuts" and story.kept.get("cuts", 0) < options.cuts)
+            if name in story.kept["done"] and not again:
                 continue
             if not story.guest.runs and name != "first boot":
                 story.boot("boot")

@@ -40,8 +40,8 @@ def prepare(image: Path, work: Path, wanted: str) -> None:
 class Guest:
     """One machine with one card, switched on and off; at most one at a time in a working folder."""
 
-    def __init__(self, work: Path, *, port: int, ssh: int, memory: int = MEMORY) -> None:
-        self.work, self.port, self.ssh_port, self.memory = work, port, ssh, memory
+    def __init__(self, work: Path, *, port: int, https: int, ssh: int) -> None:
+        self.work, self.port, self.https_port, self.ssh_port = work, port, https, ssh
         self.console = work / "console.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._monitor: Monitor | None = None
@@ -51,15 +51,16 @@ class Guest:
         self.console.unlink(missing_ok=True)
         qmp = self.work / "qmp.sock"
         qmp.unlink(missing_ok=True)
-        forward = f"hostfwd=tcp:127.0.0.1:{self.port}-:80,hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22"
-        words = [QEMU, "-M", "virt,gic-version=3", "-cpu", "cortex-a72", "-smp", "2", "-m", str(self.memory)]
+        ports = {self.port: 80, self.https_port: 443, self.ssh_port: 22}
+        forward = ",".join(f"hostfwd=tcp:127.0.0.1:{here}-:{there}" for here, there in ports.items())
+        words = [QEMU, "-M", "virt,gic-version=3", "-cpu", "cortex-a72", "-smp", "2", "-m", str(MEMORY)]
         words += ["-accel", "tcg,thread=multi,tb-size=512", "-nodefaults", "-no-user-config", "-display", "none"]
         words += ["-kernel", str(self.work / "kernel"), "-initrd", str(self.work / "initrd"), "-rtc", NO_CLOCK]
         # systemd.watchdog_sec: a translated machine is too slow for the 14 s of the real one.
         words += ["-append", "root=LABEL=EDGEROOT rw console=ttyAMA0 net.ifnames=0 rootwait systemd.watchdog_sec=0"]
         words += ["-drive", f"if=none,id=card,file={self.work / 'card.img'},format=raw,cache=writeback"]
         words += ["-device", "virtio-blk-pci,drive=card", "-device", "virtio-rng-pci", "-device", "qemu-xhci,id=xhci"]
-        words += ["-netdev", f"user,id=net,restrict=on,{forward}", "-device", "virtio-net-pci,netdev=net"]
+        words += ["-netdev", f"user,id=net,restrict=on,{forward}", "-device", "virtio-net-pci,netdev=net,romfile="]
         words += ["-qmp", f"unix:{qmp},server=on,wait=off"]
         words += ["-chardev", f"file,id=console,path={self.console}", "-serial", "chardev:console"]
         log = (self.work / "qemu.log").open("wb")
@@ -86,17 +87,23 @@ class Guest:
 
     def ask(self, command: str, *, timeout: float = 300, check: bool = True, given: str | None = None) -> str:
         """Run a command on the box by SSH, as root by sudo."""
-        options = ["-q", "-i", str(self.work / "id"), "-p", str(self.ssh_port), "-o", "StrictHostKeyChecking=no"]
-        options += ["-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=60", "-o", "BatchMode=yes"]
-        words = ["ssh", *options, "admin@127.0.0.1", f"sudo sh -c {_quoted(command)}"]
+        words = self._words(f"sudo sh -c {_quoted(command)}")
         return run(*words, check=check, timeout=timeout, given=given).strip()
 
-    def send(self, path: Path, name: str) -> None:
-        """Put a file on the box."""
+    def send(self, path: Path, command: str) -> None:
+        """Run a command on the box, as its owner, that reads a file of ours."""
         with path.open("rb") as file:
-            options = ["-q", "-i", str(self.work / "id"), "-p", str(self.ssh_port), "-o", "StrictHostKeyChecking=no"]
-            words = ["ssh", *options, "-o", "UserKnownHostsFile=/dev/null", "admin@127.0.0.1", f"cat >{name}"]
-            subprocess.run(words, stdin=file, check=True, timeout=600)
+            subprocess.run(self._words(command), stdin=file, check=True, timeout=1200)
+
+    def fetch(self, command: str, path: Path) -> None:
+        """Run a command on the box, as its owner, and keep what it writes."""
+        with path.open("wb") as file:
+            subprocess.run(self._words(command), stdin=subprocess.DEVNULL, stdout=file, check=True, timeout=600)
+
+    def _words(self, command: str) -> list[str]:
+        options = ["-q", "-i", str(self.work / "id"), "-p", str(self.ssh_port), "-o", "StrictHostKeyChecking=no"]
+        options += ["-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=60", "-o", "BatchMode=yes"]
+        return ["ssh", *options, "admin@127.0.0.1", command]
 
     def plug(self, name: str, port: int) -> None:
         """Plug an FTDI adapter in, behind which ``port`` of this machine is the TNC."""
