@@ -11,7 +11,7 @@ from .progress import Progress, read, sync_folder, write
 
 HOME = Path("/var/lib/edge-image")
 DATA = Path("/var/lib/edge")
-SOCKETS = ("edge-http.socket", "edge-https.socket")
+SOCKETS = ("edge-http.socket", "edge-https.socket", "edge-web-http.socket", "edge-web-https.socket")
 UNITS = ("edge-devices.service", "edge-web.service", "edge.service")
 PAGE = "http://127.0.0.1/login/"
 PATIENCE = 900  # seconds for dpkg, on a slow card
