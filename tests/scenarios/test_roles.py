@@ -265,6 +265,37 @@ def test_what_a_page_keeps_is_kept_by_the_devices_process(bench, shack):
         until(lambda: [frame for frame in bench.call(list, tnc.sent) if b"kept" in frame], "sent by the TNC")
 
 
+def test_what_another_process_sends_to_a_device_by_the_layer_goes_out(bench, shack):
+    data, tnc, settings = shack
+    event = {"type": "aprs.send", "packet": {"format": "status", "text": "by the layer"}}
+    code = (
+        "import json, sys, django; django.setup()\n"
+        "from edge.layers import get_channel_layer, sync_facade\n"
+        "sync_facade(get_channel_layer()).send('device.vhf', json.loads(sys.argv[1]))"
+    )
+    with Role(data, "devices", **settings) as devices:
+        devices.turns("vhf", "up")
+        env = environment(EDGE_DATA=str(data), **settings)
+        process = Process(sys.executable, "-c", code, json.dumps(event), folder=data, env=env, name="sender")
+        assert process.process.wait(15) == 0, process.words()
+        until(lambda: [frame for frame in bench.call(list, tnc.sent) if b"by the layer" in frame], "sent by the TNC")
+
+
+def test_a_device_at_the_broker_that_carries_the_layer_does_not_tap_the_tap(bench, shack, mosquitto):
+    data, tnc, settings = shack
+    listen = {"device": "broker", "match": "#", "consumer": "tests.faults.consumers.TopicListener"}
+    make_rows(data, {"name": "broker", "kind": "mqtt", "link": mosquitto.url}, listen)
+    with Role(data, "devices", **settings) as devices:
+        devices.turns("broker", "up")
+        devices.turns("vhf", "up")
+        bench.hear(tnc, ">once around")
+        until(lambda: any("once around" in text for text in history(data)), "in the history")
+        bench.hear(tnc, ">and the last")
+        until(lambda: any("and the last" in text for text in history(data)), "in the history")
+        assert len(history(data)) == 2, history(data)
+        assert devices.device("broker")["heard"] < 50
+
+
 def test_the_devices_process_is_ready_and_fed_like_any_service_and_opens_no_door(shack, tmp_path):
     data, _, settings = shack
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
