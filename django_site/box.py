@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import close_old_connections, connections
 
 from django_site import caretaker, clock, control, far_box
+from django_site.pages_alone import Pages
 from django_site.tables import bring_tables_up_to_date
 from edge import __version__, outbox
 from edge.asgi import Event, Receive, Scope, Send
@@ -267,14 +268,17 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     del scope
     await receive()
     box = Box(settings.DATA)
+    part: Box | Pages = box
     try:
         await box.start()
     except ConfigError as error:
         # One of several workers, or a second server: the pages work, the devices are the other process's.
         logger.warning("the devices are not run here: %s", error)
+        part = Pages(settings.DATA, box.layer)
+        await part.start()
     await send({"type": "lifespan.startup.complete"})
     await receive()
-    await box.stop()
+    await part.stop()
     await send({"type": "lifespan.shutdown.complete"})
 
 
