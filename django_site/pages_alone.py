@@ -103,7 +103,7 @@ class Pages:
             found = await asyncio.to_thread(far_box.look)
             now = list(dict.fromkeys([*found.problems, *self.problems()])), found.absent, found.turns
             if told is not None and now != told:
-                for problem in now[0]:
+                for problem in filter(None, (found.absent, *self.problems())):  # the others stand in its own log
                     logger.warning("%s", problem)
                 await self._tell(now[0], found.absent)
             told = now
