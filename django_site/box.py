@@ -9,7 +9,6 @@ import contextlib
 import fcntl
 import logging
 import os
-import sqlite3
 import time
 from io import TextIOWrapper
 from pathlib import Path
@@ -18,7 +17,8 @@ from typing import Any
 from django.conf import settings
 from django.db import close_old_connections, connections
 
-from django_site import clock, control, rescue
+from django_site import caretaker, clock, control, far_box
+from django_site.pages_alone import Pages
 from django_site.tables import bring_tables_up_to_date
 from edge import __version__, outbox
 from edge.asgi import Event, Receive, Scope, Send
@@ -60,6 +60,7 @@ def rows_changed() -> None:
     if box is not None:
         box.reload()
         return
+    far_box.forget()
     try:
         control.request(control.socket_path(settings.DATA), "POST", "/reload")
     except (OSError, ValueError):
@@ -87,6 +88,8 @@ class Box:
         self.packets = import_string("django_site.stations.recorder:PacketLog")()
         self.ports = import_string("transports.hotplug:Watcher")(self._ports_changed)
         self.control = control.ControlServer(self)
+        self.taps: set[Mailbox] = set()  # of the command line: told whatever the layer does
+        self._own_topics = getattr(layer, "own_topics", "")  # of a layer by a broker, which may be a device too
         self._tap = Mailbox()
         self._untold = DropLog(logger, "the box's channel layer")
         self._loop = asyncio.get_running_loop()
@@ -96,12 +99,13 @@ class Box:
         self._ports_due = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._lock: TextIOWrapper | None = None
+        self._files: TextIOWrapper | None = None
 
     async def start(self) -> None:
         """Start everything. Raises ConfigError where another process runs the devices of this data folder."""
         global _current  # noqa: PLW0603  (one box a process is what a box is)
         self._lock = _lock(self.data)
-        self.notices = await asyncio.to_thread(_look_after_files)
+        self._files, self.notices = await asyncio.to_thread(caretaker.take_files, self.data)
         _current = self
         outbox.use(self.outbox)
         for name, work in (
@@ -128,8 +132,9 @@ class Box:
         await _end(self._tasks[1:])
         if isinstance(self.layer, BaseChannelLayer):
             await self.layer.close()
-        if self._lock is not None:
-            self._lock.close()
+        for held in (self._files, self._lock):
+            if held is not None:
+                held.close()
         _current = None
 
     def reload(self) -> None:
@@ -144,8 +149,8 @@ class Box:
         """Return what the box says of itself, as plain values."""
         counts = self.outbox.counts()
         stray = outbox.waiting_for((device.name for device in self.status()), counts)
-        problems = [problem for problem in (self.problem, self.packets.problem, self.outbox.problem) if problem]
-        problems += [*self.notices, *stray]
+        told = (self.problem, self.packets.problem, self.outbox.problem, getattr(self.layer, "problem", ""))
+        problems = [*filter(None, told), *self.notices, *stray]
         return {
             "version": __version__,
             "pid": os.getpid(),
@@ -208,11 +213,17 @@ class Box:
 
     def _observe(self, device: str, direction: str, event: Event, reason: str) -> None:
         """Hand an event to the log and to whoever watches; on the hot path, so nothing here waits."""
+        if self._own_topics and str(event.get("topic", "")).startswith(self._own_topics):
+            return
         self.packets.add(device, direction, event)
-        if self._watched("tap"):
-            self._tap.push(
-                {"type": "tap.event", "device": device, "direction": direction, "event": event, "reason": reason}
-            )
+        watched = self._watched("tap")
+        if not watched and not self.taps:
+            return
+        message = {"type": "tap.event", "device": device, "direction": direction, "event": event, "reason": reason}
+        for tap in self.taps:
+            tap.push(message)
+        if watched:
+            self._tap.push(message)
 
     async def _publish_tap(self) -> None:
         while True:
@@ -257,14 +268,17 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     del scope
     await receive()
     box = Box(settings.DATA)
+    part: Box | Pages = box
     try:
         await box.start()
     except ConfigError as error:
         # One of several workers, or a second server: the pages work, the devices are the other process's.
         logger.warning("the devices are not run here: %s", error)
+        part = Pages(settings.DATA, box.layer)
+        await part.start()
     await send({"type": "lifespan.startup.complete"})
     await receive()
-    await box.stop()
+    await part.stop()
     await send({"type": "lifespan.shutdown.complete"})
 
 
@@ -285,42 +299,10 @@ def _load_desired() -> Desired:
     try:
         bring_tables_up_to_date()
         desired: Desired = import_string("django_site.devices.wishes:desired")()
-        _keep_copy()
+        caretaker.keep_copy()
         return desired
     finally:
         connections.close_all()
-
-
-def _look_after_files() -> list[str]:
-    """Check both databases, and rebuild what is damaged; return what a person should know. In a thread."""
-    settings_file, history = (Path(settings.DATABASES[name]["NAME"]) for name in ("default", "history"))
-    found: list[str] = []
-    for path, rebuild in ((settings_file, _rebuild_settings), (history, rescue.begin_anew)):
-        try:
-            said = rebuild(path)
-        except (OSError, sqlite3.Error) as error:  # the page must come up to say so
-            said = f"{path.name} is damaged and could not be rebuilt: {error}"
-        if said:
-            logger.error("%s", said)
-            found.append(said)
-    return found
-
-
-def _rebuild_settings(path: Path) -> str:
-    return rescue.look_after(path, _copy_of(path))
-
-
-def _keep_copy() -> None:
-    path = Path(settings.DATABASES["default"]["NAME"])
-    try:
-        if path.exists():  # it may not be a file, in settings of one's own
-            rescue.keep_copy(path, _copy_of(path))
-    except (OSError, sqlite3.Error) as error:
-        logger.warning("no copy of the settings could be written: %s", error)
-
-
-def _copy_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.copy")
 
 
 def _lock(data: Path) -> TextIOWrapper:

@@ -7,10 +7,13 @@ app, served by the same web server as the pages.
     GET /tap?device=vhf  one JSON object a line, for as long as the client stays
     POST /send           {"device": "vhf", "event": {…}} → {"refused": ""} or the reason
     POST /reload         read devices and routes again
+
+What the pages of another process ask beside is in `django_site.answers`.
 """
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import http.client
 import json
@@ -24,7 +27,7 @@ from urllib.parse import parse_qs
 
 from edge.asgi import Event, Receive, Scope, Send
 from edge.errors import ConfigError, LinkLost, LocalProtocolError
-from edge.mailbox import Lane, Mailbox
+from edge.mailbox import Mailbox
 from edge.registry import import_string
 
 if TYPE_CHECKING:
@@ -83,7 +86,11 @@ class ControlServer:
             await self._tap(scope, receive, send)
             return
         answer = answers.get((scope["method"], scope["path"]))
-        status, content = (404, {"error": "no such address"}) if answer is None else await answer(receive)
+        if answer is not None:
+            status, content = await answer(receive)
+        else:
+            pages = import_string("django_site.answers:answer")
+            status, content = await pages(self.box, scope["method"], scope["path"], functools.partial(_body, receive))
         body = json.dumps(plain(content)).encode()
         await send(
             {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]}
@@ -112,25 +119,23 @@ class ControlServer:
     async def _tap(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream what passes, until the client leaves."""
         wanted = parse_qs(scope["query_string"].decode()).get("device", [""])[0]
-        mailbox, layer = Mailbox(), self.box.layer
-        name = await layer.new_channel("tap")
-        layer.attach(name, mailbox)  # type: ignore[attr-defined]  # the box's own layer is in memory
-        await layer.group_add("tap", name)
+        mailbox = Mailbox()
+        self.box.taps.add(mailbox)
         leaving = _close_when_gone(receive, mailbox)
         try:
             headers = [(b"content-type", b"application/x-ndjson")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b"", "more_body": True})
             while True:
-                lane, message = await mailbox.next()
-                if lane is Lane.TRANSPORT:
+                message = await mailbox.receive()
+                if message["type"] == "http.disconnect":
                     return
                 if wanted in ("", message["device"]):
                     line = json.dumps(plain({key: value for key, value in message.items() if key != "type"}))
                     await send({"type": "http.response.body", "body": line.encode() + b"\n", "more_body": True})
         finally:
             leaving.cancel()
-            layer.detach(name)  # type: ignore[attr-defined]  # as above
+            self.box.taps.discard(mailbox)
 
 
 def _close_when_gone(receive: Receive, mailbox: Mailbox) -> asyncio.Task[None]:
@@ -183,14 +188,19 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self.path))
 
 
-def request(path: Path, method: str, url: str, content: object = None) -> tuple[int, dict[str, Any]]:
-    """Ask the running box; raises OSError where none runs."""
-    connection = _UnixConnection(path, TIMEOUT)
+def request(
+    path: Path, method: str, url: str, content: object = None, *, timeout: float = TIMEOUT
+) -> tuple[int, dict[str, Any]]:
+    """Ask the running box, and wait so many seconds for it; raises OSError where none runs."""
+    connection = _UnixConnection(path, timeout)
     try:
         body = None if content is None else json.dumps(plain(content))
         connection.request(method, url, body)
         response = connection.getresponse()
         answer: dict[str, Any] = json.loads(response.read() or b"{}")
+    except http.client.HTTPException as error:  # it ended in the middle of its answer
+        raise ConnectionError(f"no whole answer: {type(error).__name__}") from error
+    else:
         return response.status, answer
     finally:
         connection.close()

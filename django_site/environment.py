@@ -1,11 +1,12 @@
 """What the settings need of the box: its environment, its data folder, its names. Knows nothing of Django."""
 
+import hashlib
 import ipaddress
 import os
 import secrets
 import socket
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from edge.errors import ConfigError
 from edge.files import flush_folder, write_whole
@@ -13,6 +14,7 @@ from edge.files import flush_folder, write_whole
 FOLDER_MODE = 0o700  # rows hold passwords of brokers
 KEY_MODE = 0o600
 KEY_BYTES = 50  # Django's own length
+BOX_DIGITS = 16  # of 64 bits, that tell boxes at one broker apart
 
 
 def flag(name: str) -> bool:
@@ -58,6 +60,20 @@ def secret_key(folder: Path) -> str:
             draft.unlink()
             flush_folder(folder)
     return path.read_text(encoding="ascii").strip()
+
+
+def channel_layers(key: str) -> dict[str, Any]:
+    """Return the ``CHANNEL_LAYERS`` of the broker that ``EDGE_LAYER`` names; empty where it names none.
+
+    The processes of one box have its key, and so one prefix; boxes that share a broker by this do not meet, for a
+    device's name is the same on many. Whoever wants them to writes settings of their own.
+    """
+    url = os.environ.get("EDGE_LAYER", "").strip()
+    if not url:
+        return {}
+    box = hashlib.sha256(f"channel layer of {key}".encode()).hexdigest()[:BOX_DIGITS]
+    config = {"url": url, "prefix": f"edge-box/{box}"}
+    return {"default": {"BACKEND": "edge.layers.mqtt.MqttChannelLayer", "CONFIG": config}}
 
 
 class AnyAddress(str):

@@ -12,12 +12,13 @@ EDGE_KEEP_OUTBOX        entries of the outbox kept once they are done    1000
 EDGE_OUTBOX_ENTRIES     entries that may wait for one device             10000
 EDGE_OUTBOX_BYTES       bytes that may wait for one device               16777216
 EDGE_OUTBOX_DROP_OLDEST 1: at that bound the oldest makes room           0
+EDGE_LAYER              an MQTT broker, where processes share the layer
 """
 
 from pathlib import Path
 from typing import Any
 
-from django_site.environment import AnyAddress, data_folder, flag, host_names, number, secret_key, words
+from django_site.environment import AnyAddress, channel_layers, data_folder, flag, host_names, number, secret_key, words
 
 DATA = data_folder()
 HERE = Path(__file__).parent
@@ -99,6 +100,10 @@ DATABASES = {
 }
 DATABASE_ROUTERS = ["django_site.routers.HistoryRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# In memory, by its own default, unless a broker is named for processes to share.
+if SHARED_LAYERS := channel_layers(SECRET_KEY):
+    CHANNEL_LAYERS = SHARED_LAYERS
 
 KEEP_PACKETS = number("EDGE_KEEP_PACKETS", 50_000)
 KEEP_STATIONS = number("EDGE_KEEP_STATIONS", 20_000)

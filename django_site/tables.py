@@ -4,9 +4,11 @@ A copy is made only where something is about to change, and is named after the v
 ``backups/edge-before-0.2.0.sqlite3`` in the data folder.
 """
 
+import fcntl
 import logging
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -27,12 +29,36 @@ KEPT = 3  # copies of each database; the oldest go first
 def bring_tables_up_to_date() -> None:
     """Apply the migrations that are missing, on each database; in a thread, never on the loop.
 
-    Where one fails, the database is again what it was before, and ConfigError says why.
+    Where one fails, the database is again what it was before, and ConfigError says why. One process does it; another
+    that comes meanwhile waits, and finds it done. So it does for the first look, too: SQLite lets only one at a time
+    turn a new file to WAL, and tells the other that it is locked.
     """
+    with _alone():
+        _apply()
+
+
+def missing() -> list[str]:
+    """Name the databases whose tables are of another version."""
+    return [alias for alias in connections if _plan(MigrationExecutor(connections[alias]))]
+
+
+def _plan(executor: MigrationExecutor) -> list[object]:
+    return list(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the data folder's lock for changing tables, which goes with the process however it ends."""
+    with (Path(settings.DATA) / "tables.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _apply() -> None:
     for alias in connections:
         connection = connections[alias]
         executor = MigrationExecutor(connection)
-        if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        if not _plan(executor):
             continue
         copy = back_up(connection) if executor.loader.applied_migrations else None
         try:

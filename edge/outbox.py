@@ -24,7 +24,7 @@ import asyncio
 import heapq
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -349,6 +349,13 @@ class Outbox:
 
 
 _outbox: Outbox | None = None
+_elsewhere: Callable[[str, Mapping[str, Any], float | None], Awaitable[int]] | None = None
+
+
+def keep_elsewhere(keep: Callable[[str, Mapping[str, Any], float | None], Awaitable[int]] | None) -> None:
+    """Have `put` of a process without a box hand everything to the process that has it, for as long as it runs."""
+    global _elsewhere  # noqa: PLW0603  (as below)
+    _elsewhere = keep
 
 
 def use(outbox: Outbox | None) -> None:
@@ -360,10 +367,13 @@ def use(outbox: Outbox | None) -> None:
 async def put(device: str, event: Mapping[str, Any], *, expires: float | None = None) -> int:
     """Keep an event for a device until it was sent; return its number once it is on disk.
 
-    For consumers, views and jobs in the process of the box, on any loop (`asgiref.sync.async_to_sync` too). ``expires``
-    is in seconds (`edge.outbox_events.LIFETIMES`). Raises OutboxRefused, with the reason, and then nothing is kept:
-    the outbox or the disk is full, there is no such device, the gate would never let it pass, no box runs here.
+    For consumers, views and jobs in the process of the box or of its pages, on any loop (`asgiref.sync.async_to_sync`
+    too). ``expires`` is in seconds (`edge.outbox_events.LIFETIMES`). Raises OutboxRefused, with the reason, and then
+    nothing is kept: the outbox or the disk is full, there is no such device, the gate would never let it pass, no box
+    runs here.
     """
+    if _outbox is None and _elsewhere is not None:
+        return await _elsewhere(device, event, expires)
     if _outbox is None or (loop := _outbox._loop) is None:  # noqa: SLF001  (this module's own)
         raise OutboxRefused("no box runs in this process, so nothing can be kept here")
     if loop is asyncio.get_running_loop():

@@ -35,6 +35,12 @@ class RouteStatus:
     dropped: int  # events that it was too slow for
     errors: int  # handlers that raised, since the box started
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "RouteStatus":
+        """Read plain values, of another version of ours too."""
+        nothing: dict[str, Any] = {"consumer": "", "match": "", "text": "", "waiting": 0, "dropped": 0, "errors": 0}
+        return cls(**{**nothing, **{name: values[name] for name in cls.__slots__ if name in values}})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceStatus:
@@ -59,6 +65,22 @@ class DeviceStatus:
         """Return plain values, for JSON."""
         return {**asdict(self), "state": self.state.value, "routes": [asdict(route) for route in self.routes]}
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "DeviceStatus":
+        """Undo `as_dict`, of another version too: what it does not say is nothing, what is new is passed over."""
+        said = {**_NOTHING, **{name: values[name] for name in cls.__slots__ if name in values}}
+        state = said["state"] if said["state"] in {state.value for state in State} else State.WAITING.value
+        routes = tuple(RouteStatus.from_dict(route) for route in said["routes"])
+        return cls(**{**said, "state": State(state), "routes": routes})
+
+
+_NOTHING: dict[str, Any] = {
+    **dict.fromkeys(("name", "kind", "link", "text", "refusal"), ""),
+    **dict.fromkeys(("since", "heard", "sent", "refused"), 0),
+    "state": State.WAITING.value,
+    "last_heard": None,
+    "routes": (),
+}
 
 # What a line at the wrong speed is heard as, and how many bytes each count stands for.
 NOISE = {"noise_bytes": 1, "not_data": 8, "bad_escape": 16, "bad_checksum": 16, "too_long": 16, "not_ax25": 16}

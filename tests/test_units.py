@@ -63,3 +63,37 @@ def test_each_driver_that_a_service_may_open_ports_of_is_there_when_it_starts():
         text = unit.read_text()
         if "DeviceAllow=char-ttyUSB rw" in text:
             assert {"usbserial", "cdc-acm"} <= loaded
+
+
+def values(unit, name):
+    return re.findall(rf"^{name}=(.*)$", (ROOT / "systemd" / unit).read_text(), re.MULTILINE)
+
+
+def test_the_two_services_share_user_folder_settings_and_layer():
+    for name in ("User", "Group", "StateDirectory", "UMask", "EnvironmentFile", "Environment", "WorkingDirectory"):
+        assert values("edge-devices.service", name) == values("edge-web.service", name) != []
+    assert values("edge-web.service", "User") == values("edge.service", "User")
+    assert values("edge-web.service", "StateDirectory") == values("edge.service", "StateDirectory")
+
+
+def test_neither_of_the_two_services_takes_the_others_folder_away_when_it_stops():
+    assert not set(values("edge-devices.service", "RuntimeDirectory")) & set(
+        values("edge-web.service", "RuntimeDirectory")
+    )
+
+
+def test_the_pages_see_no_device_and_the_devices_have_no_door():
+    assert values("edge-web.service", "PrivateDevices") == ["yes"]
+    assert not values("edge-web.service", "DeviceAllow") + values("edge-web.service", "SupplementaryGroups")
+    assert "AF_NETLINK" not in values("edge-web.service", "RestrictAddressFamilies")[0]
+    assert not values("edge-devices.service", "Also")
+    assert values("edge-web-http.socket", "Service") == ["edge-web.service"]
+    assert values("edge-web-http.socket", "FileDescriptorName") == ["http"]
+
+
+@pytest.mark.parametrize("kind", ["service", "socket"])
+def test_the_box_in_one_and_the_box_in_two_do_not_run_at_once(kind):
+    for unit, other in (("edge-web", "edge"), ("edge-devices", "edge"), ("edge-web-http", "edge-http")):
+        if (ROOT / f"systemd/{unit}.{kind}").exists():  # what conflicts is stopped, before the other is started
+            assert values(f"{unit}.{kind}", "Conflicts") == [f"{other}.{kind}"]
+            assert f"{other}.{kind}" in values(f"{unit}.{kind}", "After")[0].split()

@@ -68,4 +68,5 @@ def ask_box(
 
 def say_not_running(folder: Path, error: Exception) -> int:
     """Say that no box answers, and return the exit code for it."""
-    return complain(f"no box runs on {folder} ({error}); start one with: edge serve --data {folder}", NOT_RUNNING)
+    words = f"start one with: edge serve --data {folder} (as a service: sudo systemctl start edge, or edge-devices)"
+    return complain(f"no box runs on {folder} ({error}); {words}", NOT_RUNNING)

@@ -35,17 +35,32 @@ def main(arguments: list[str]) -> int:
     made.add_argument(
         "--port", type=int, default=8000, help="port to listen on; 0 for any free one (default: %(default)s)"
     )
+    made.add_argument(
+        "--role",
+        choices=("all", "web", "devices"),
+        default="all",
+        help="the pages or the devices alone, in a process each (default: %(default)s)",
+    )
     options = made.parse_args(arguments)
     options.handed = listening_sockets()
     try:
         set_up(options)
     except Exception as error:  # a mistake in the settings, which may be a program of the person's own
-        if not is_service():
+        if not is_service() or options.role == "devices":
             raise
         logger.exception("the settings cannot be read")
         code: int = import_string("transports.web:run")(show_problem(error, options))
         return code
-    return run(options, announce)
+    return run(options, announce if options.role != "devices" else announce_devices)
+
+
+async def announce_devices(_: str, __: AsyncExitStack) -> int:
+    """Say that the devices run, and wait for ever."""
+    from django.conf import settings  # noqa: PLC0415  (after set_up)
+
+    say(f"Edge runs the devices of {settings.DATA}; its pages are another process's")
+    await asyncio.Event().wait()
+    return OK
 
 
 async def announce(url: str, _: AsyncExitStack) -> int:
@@ -73,21 +88,25 @@ async def serve(options: argparse.Namespace, work: Work) -> int:
     from django.db import connections  # noqa: PLC0415  (after set_up)
 
     from django_site.asgi import application  # noqa: PLC0415  (after set_up)
-    from django_site.box import Box  # noqa: PLC0415  (after set_up)
+    from django_site.roles import NoDoors, Role, part_of  # noqa: PLC0415  (after set_up)
 
-    box = Box(settings.DATA)
-    web = Doors(application, options, getattr(options, "handed", {}))
+    role = Role(getattr(options, "role", Role.ALL))
     stopped = _signalled()
     try:
-        await box.start()
+        part = part_of(role, settings.DATA)
+    except ConfigError as error:
+        return await _cannot(error, options, role)
+    web = NoDoors() if role is Role.DEVICES else Doors(application, options, getattr(options, "handed", {}))
+    try:
+        await part.start()
         await web.start()
     except ConfigError as error:
-        await box.stop()
-        return await show_problem(error, options) if is_service() else complain(str(error))
+        await part.stop()
+        return await _cannot(error, options, role)
     async with AsyncExitStack() as beside:
         working = asyncio.ensure_future(work(web.url, beside))
-        watchdog = asyncio.create_task(keep_alive(lambda: [*box.progress.late(), *web.ended()]), name="watchdog")
-        notify("READY=1", f"STATUS=serving {web.url}")
+        watchdog = asyncio.create_task(keep_alive(lambda: [*part.progress.late(), *web.ended()]), name="watchdog")
+        notify("READY=1", f"STATUS=serving {web.url}" if web.url else "STATUS=running the devices")
         try:
             either: list[asyncio.Future[Any]] = [working, stopped]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -96,10 +115,17 @@ async def serve(options: argparse.Namespace, work: Work) -> int:
             notify("STOPPING=1")
             watchdog.cancel()
             await web.stop(GRACE)
-            await box.stop()
+            await part.stop()
             working.cancel()
             await asyncio.wait([working])
             await sync_to_async(connections.close_all)()  # of the thread in which async code asks the database
+
+
+async def _cannot(error: ConfigError, options: argparse.Namespace, role: str) -> int:
+    """Say why the box cannot run: on a page, where somebody starts us again and this process has pages."""
+    if is_service() and role != "devices":
+        return await show_problem(error, options)
+    return complain(str(error))
 
 
 def _outcome(working: "asyncio.Future[int]") -> int:

@@ -1,18 +1,21 @@
 """What the live page is told over its WebSocket: status, the last packets, and then each packet as it comes.
 
 To the page, as JSON: ``{"type": "status", "devices": […]}``, ``{"type": "history", "packets": […]}`` oldest first,
-``{"type": "packet", "packet": {…}}`` (a `lines.Line`), ``{"type": "dropped", "count": n}``. From the page: nothing.
+``{"type": "packet", "packet": {…}}`` (a `lines.Line`), ``{"type": "dropped", "count": n}``, ``{"type": "problems",
+"problems": […], "absent": "…"}`` with what is wrong with the box, and why no devices run. From the page: nothing.
 """
 
+import asyncio
 import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from django_site import box
 from django_site.dashboard.history import newest_lines
 from django_site.dashboard.lines import line
-from django_site.devices.observed import statuses
+from django_site.devices.observed import absent, problems, statuses_now
 from edge.consumers import AsyncWebsocketConsumer
 from edge.db import database_sync_to_async
 
@@ -35,12 +38,24 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.close()
             return
         await self.accept()
-        devices = [status.as_dict() for status in statuses().values()]
+        await self.tell_all()
+        self.shown = True
+
+    async def layer_restored(self) -> None:
+        """Tell what may have been missed while the layer was away."""
+        if self.shown:
+            await self.tell_all()
+
+    async def tell_all(self) -> None:
+        """Tell what is so now, and the last packets."""
+        devices = [status.as_dict() for status in (await statuses_now()).values()]
         await self.send(text=encode({"type": "status", "devices": devices}))
+        if box.current() is None:
+            found, gone = await asyncio.to_thread(lambda: (problems(), absent()))
+            await self.send(text=encode({"type": "problems", "problems": found, "absent": gone}))
         if not self.status_only:
             packets = [asdict(each) for each in await database_sync_to_async(newest_lines)(HISTORY)]
             await self.send(text=encode({"type": "history", "packets": packets}))
-        self.shown = True
 
     async def tap_event(self, message: Mapping[str, Any]) -> None:
         """Show what a device heard, sent or was refused."""
@@ -55,6 +70,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
         """Show what the devices do now."""
         if self.shown:
             await self.send(text=encode({"type": "status", "devices": message["devices"]}))
+
+    async def problems_changed(self, message: Mapping[str, Any]) -> None:
+        """Show what is wrong with the box, and whether anybody runs the devices (`django_site.pages_alone`)."""
+        if self.shown:
+            words = {"problems": message["problems"], "absent": message["absent"]}
+            await self.send(text=encode({"type": "problems", **words}))
 
 
 class TapEncoder:

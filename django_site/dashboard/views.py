@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 from django.views.generic import ListView, TemplateView
 
 from django_site.devices.models import Device
-from django_site.devices.observed import nobodys, problems, statuses
+from django_site.devices.observed import absent, nobodys, problems, statuses
 from django_site.stations.models import Station
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ class LiveView(LoginRequiredMixin, TemplateView):
         """Add what is wrong with the box, and each device with its status, if it has one."""
         now = statuses()
         devices = [{"row": row, "status": now.get(row.name)} for row in Device.objects.all()]
-        return super().get_context_data(devices=devices, problems=problems(), nobodys=nobodys(), **kwargs)
+        wrong = {"problems": problems(), "absent": absent()}
+        return super().get_context_data(devices=devices, nobodys=nobodys(), **wrong, **kwargs)
 
 
 class StationsView(LoginRequiredMixin, StationListView):

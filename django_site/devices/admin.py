@@ -29,7 +29,7 @@ from django_site.devices.forms import (
     scope_type,
 )
 from django_site.devices.models import Device, Route
-from django_site.devices.observed import statuses
+from django_site.devices.observed import absent, statuses
 from django_site.devices.plugged_page import context
 from edge import registry
 from edge.options import OptionField
@@ -42,7 +42,8 @@ else:  # Django's admin takes no type argument when the site runs
     DeviceModelAdmin = RouteModelAdmin = admin.ModelAdmin
     RouteTabularInline = admin.TabularInline
 
-NOT_RUNNING = "No box runs in this process."
+NOT_RUNNING = "The devices' process is not running."
+NOT_STARTED = "Not started yet."
 MAX_DIGITS = 19  # of a row's number in an address: what SQLite can hold
 
 
@@ -106,7 +107,8 @@ class DeviceAdmin(DeviceModelAdmin):
     def live(self, device: Device) -> SafeString:
         """Show what the device does now."""
         status = statuses().get(device.name)
-        return render_to_string("devices/status.html", {"name": device.name, "status": status, "missing": NOT_RUNNING})
+        missing = NOT_RUNNING if absent() else NOT_STARTED
+        return render_to_string("devices/status.html", {"name": device.name, "status": status, "missing": missing})
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -6,9 +6,11 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
+from django_site import box, control, far_box
 from django_site.devices.adopting import kinds, plugged, proposal
 from django_site.devices.fields import PREFIX
 from django_site.devices.models import Device
+from django_site.devices.observed import absent
 from edge.errors import ConfigError, LinkLost
 from edge.registry import import_string
 
@@ -17,15 +19,35 @@ SECONDS = 16  # that the page listens: each of the common speeds once; a person 
 
 def context(listened: str = "") -> dict[str, Any]:
     """Gather what the page shows. ``listened`` is the link of a port to listen to first."""
-    ports = plugged()
-    heard = {port["link"]: _heard(port) for port in ports if port["link"] == listened and not port["device"]}
+    found = look_there(listened) if box.current() is None else look(listened)
     rows = dict(Device.objects.values_list("name", "pk"))
     return {
-        "ports": [_shown(port, rows, heard.get(port["link"], "")) for port in ports],
-        "way": f"found by {import_string('transports.scan:way')()}",
+        "ports": [_shown(port, rows, found["heard"].get(port["link"], "")) for port in found["ports"]],
+        "way": found["way"],
         "seconds": SECONDS,
         "title": "Plugged in",
+        "problems": [words] if (words := absent()) else [],
     }
+
+
+def look(listened: str = "") -> dict[str, Any]:
+    """Look at the ports of this process, and listen to one first: ``ports``, ``heard`` by link, and how they are found.
+
+    Plain values, for it may be another process's page (`django_site.answers`).
+    """
+    ports = plugged()
+    heard = {port["link"]: _heard(port) for port in ports if port["link"] == listened and not port["device"]}
+    return {"ports": ports, "heard": heard, "way": f"found by {import_string('transports.scan:way')()}"}
+
+
+def look_there(listened: str = "") -> dict[str, Any]:
+    """Have the devices' process look, for only that one may open ports; where it is not there, look at what we see."""
+    if absent():
+        return look(listened)
+    try:
+        return far_box.ask("POST", "/plugged", {"listened": listened}, timeout=SECONDS + control.TIMEOUT)
+    except (OSError, ValueError):
+        return look()
 
 
 def _shown(port: dict[str, Any], rows: Mapping[str, int], heard: str) -> dict[str, Any]:

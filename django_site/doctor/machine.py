@@ -21,7 +21,7 @@ RESTARTS = 3  # of the service since it was started, beyond which something is w
 OPEN_TO_OTHERS = 0o077
 
 SYSTEMD = Path("/run/systemd/system")
-UNIT = "edge.service"
+UNITS = ("edge.service", "edge-devices.service", "edge-web.service")  # all in one, or one each
 
 
 def folder(data: Path) -> Iterator[Finding]:
@@ -95,20 +95,28 @@ def clock(data: Path) -> Iterator[Finding]:
 
 
 def service(data: Path) -> Iterator[Finding]:
-    """Look at what systemd says of the service, where there is one."""
+    """Look at what systemd says of the service, or of the two, where there are any."""
     del data
-    if not SYSTEMD.is_dir() or _systemctl("systemctl", "show", "-p", "LoadState", UNIT) != "loaded":
-        return
-    state = _systemctl("systemctl", "show", "-p", "ActiveState", UNIT)
-    restarts = int(_systemctl("systemctl", "show", "-p", "NRestarts", UNIT) or 0)
+    if SYSTEMD.is_dir() and _systemctl("systemctl", "show", "-p", "LoadState", UNITS[0]) == "loaded":
+        for unit in enabled_units() or UNITS[:1]:
+            yield _service(unit)
+
+
+def enabled_units() -> list[str]:
+    """Name the units that a boot starts."""
+    return [unit for unit in UNITS if _systemctl("systemctl", "show", "-p", "UnitFileState", unit) == "enabled"]
+
+
+def _service(unit: str) -> Finding:
+    state = _systemctl("systemctl", "show", "-p", "ActiveState", unit)
+    restarts = int(_systemctl("systemctl", "show", "-p", "NRestarts", unit) or 0)
     if state != "active":
-        do = f"journalctl -u {UNIT} -n 50 says why; sudo systemctl start {UNIT}"
-        yield Finding(about="service", level=Level.ERROR, text=f"{UNIT} is {state or 'not there'}", do=do)
-    elif restarts > RESTARTS:
-        text = f"{UNIT} was started again {restarts} times"
-        yield Finding(about="service", level=Level.WARNING, text=text, do=f"journalctl -u {UNIT} says why")
-    else:
-        yield Finding(about="service", text=f"{UNIT} is active")
+        do = f"journalctl -u {unit} -n 50 says why; sudo systemctl start {unit}"
+        return Finding(about="service", level=Level.ERROR, text=f"{unit} is {state or 'not there'}", do=do)
+    if restarts > RESTARTS:
+        text = f"{unit} was started again {restarts} times"
+        return Finding(about="service", level=Level.WARNING, text=text, do=f"journalctl -u {unit} says why")
+    return Finding(about="service", text=f"{unit} is active")
 
 
 def _systemctl(program: str, *words: str) -> str:

@@ -86,13 +86,15 @@ def running(data: Path) -> Iterator[Finding]:
     try:
         _, answer = control.request(control.socket_path(data), "GET", "/status")
     except (OSError, ValueError) as error:
-        do = "sudo systemctl start edge, or edge serve"
+        do = "sudo systemctl start edge (of two services: edge-devices), or edge serve"
         yield Finding(about="box", level=Level.WARNING, text=f"no box runs on {data} ({error})", do=do)
         return
     box = answer["box"]
     if box["version"] != __version__:
         text = f"the box that runs is version {box['version']}; this is {__version__}"
-        yield Finding(about="box", level=Level.WARNING, text=text, do="restart it: sudo systemctl restart edge")
+        yield Finding(
+            about="box", level=Level.WARNING, text=text, do="restart it: systemctl restart edge (edge-devices)"
+        )
     else:
         yield Finding(about="box", text=f"version {__version__} runs")
     for problem in box["problems"]:
@@ -156,13 +158,19 @@ def brokers(data: Path) -> Iterator[Finding]:
         parts = urlsplit(device.link)
         host, port = parts.hostname or "localhost", parts.port or PORTS.get(parts.scheme, 1883)
         about = f"broker of {device.name}"
-        try:
-            socket.create_connection((host, port), timeout=REACH).close()
-        except OSError as error:
-            do = "is it started, and is this its address? systemctl status mosquitto"
-            yield Finding(about=about, level=Level.ERROR, text=f"{host}:{port} is not reached: {error}", do=do)
-        else:
-            yield Finding(about=about, text=f"{host}:{port} takes connections")
+        yield _reach(about, host, port)
+    if url := os.environ.get("EDGE_LAYER", "").strip():
+        parts = urlsplit(url)
+        yield _reach("broker of the channel layer", parts.hostname or "localhost", parts.port or PORTS[parts.scheme])
+
+
+def _reach(about: str, host: str, port: int) -> Finding:
+    try:
+        socket.create_connection((host, port), timeout=REACH).close()
+    except OSError as error:
+        do = "is it started, and is this its address? systemctl status mosquitto"
+        return Finding(about=about, level=Level.ERROR, text=f"{host}:{port} is not reached: {error}", do=do)
+    return Finding(about=about, text=f"{host}:{port} takes connections")
 
 
 def certificates(data: Path) -> Iterator[Finding]:

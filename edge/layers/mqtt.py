@@ -119,6 +119,25 @@ class MqttChannelLayer(BaseChannelLayer):
         session = self._session
         return 0 if session is None else session.drops.total + session.local.dropped
 
+    @property
+    def own_topics(self) -> str:
+        """What the topics of this layer begin with. A broker's traffic for people leaves them out.
+
+        Else a tap of the broker that carries the layer would tap itself, without end.
+        """
+        return f"{self.prefix}/"
+
+    @property
+    def problem(self) -> str:
+        """Why nothing reaches other processes, in plain words; empty where all is well, or the layer is not in use."""
+        session = self._session
+        return "" if session is None or not session.why else f"the MQTT broker of the channel layer: {session.why}"
+
+    @_at_home
+    async def connect(self) -> None:
+        """Begin to connect now, and not at first use, so that `problem` knows. Waits for nothing."""
+        self._here()
+
     def attach(self, channel: str, mailbox: Mailbox) -> None:
         """Deliver what is sent to a channel into this mailbox from now on; RuntimeError on another loop than home."""
         settle(self)

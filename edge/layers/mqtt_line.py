@@ -97,6 +97,11 @@ class Line:
         if self._keeper is not None:
             self._keeper.cancel()
 
+    @property
+    def tried(self) -> bool:
+        """Whether the first attempt to connect has ended."""
+        return self._tried.is_set()
+
     async def ready(self) -> None:
         """Wait until the first attempt to connect has ended, one way or the other: `CONNECT_TIMEOUT` s at most."""
         if not self._tried.is_set():

@@ -100,6 +100,11 @@ class Session:
             task.cancel()
         await self._line.close()
 
+    @property
+    def why(self) -> str:
+        """Why the broker is away, in plain words; empty while it is there, and until it was tried once."""
+        return self._line.why if self._line.tried else ""
+
     def cut(self) -> None:
         """End at once, on the loop."""
         for task in self._works:

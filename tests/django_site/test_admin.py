@@ -387,7 +387,7 @@ def test_lists_say_what_a_device_does_now_as_text(browser, vhf, monkeypatch):
 
 
 def test_without_a_box_the_lists_say_that(browser, vhf):
-    assert b"No box runs in this process." in browser.get(DEVICES).content
+    assert "The devices' process is not running." in html.unescape(browser.get(DEVICES).content.decode())
 
 
 def test_whoever_may_not_add_devices_does_not_see_the_kinds():

@@ -74,6 +74,9 @@ async def test_a_page_begins_with_status_and_history_and_follows_what_comes(laye
     page = Page(SOMEBODY)
     assert (await page.next())["type"] == "websocket.accept"
     assert await page.message() == {"type": "status", "devices": []}
+    told = await page.message()
+    assert (told["type"], told["problems"]) == ("problems", [told["absent"]])
+    assert told["absent"].startswith("the devices' process is not running")
     history = await page.message()
     assert [packet["text"] for packet in history["packets"]] == ["older", "newer"]
     await layer.group_send("tap", TAP)
@@ -92,16 +95,27 @@ async def test_a_page_begins_with_status_and_history_and_follows_what_comes(laye
 async def test_a_page_that_shows_no_packets_is_sent_none(layer):
     page = Page(SOMEBODY, b"only=status")
     await page.next()
-    await page.message()
+    assert [(await page.message())["type"] for _ in range(2)] == ["status", "problems"]
     await layer.group_send("tap", TAP)
     await layer.group_send("status", {"type": "status.changed", "devices": []})
     assert (await page.message())["type"] == "status"
     await page.leave()
 
 
+async def test_a_page_is_told_what_is_wrong_now_and_all_anew_after_a_gap_in_the_layer(layer):
+    page = Page(SOMEBODY, b"only=status")
+    for _ in range(3):
+        await page.next()
+    await layer.group_send("status", {"type": "problems.changed", "problems": ["no broker"], "absent": ""})
+    assert await page.message() == {"type": "problems", "problems": ["no broker"], "absent": ""}
+    layer.tell_attached({"type": "layer.restored"})
+    assert [(await page.message())["type"] for _ in range(2)] == ["status", "problems"]
+    await page.leave()
+
+
 async def test_what_did_not_fit_is_counted_on_the_page(layer):
     page = Page(SOMEBODY)
-    for _ in range(3):
+    for _ in range(4):
         await page.next()
     page.reads.clear()
     for _ in range(300):  # more than its mailbox takes

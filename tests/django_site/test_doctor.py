@@ -21,9 +21,9 @@ def data(tmp_path):
     return folder
 
 
-def asked(data):
+def asked(data, **more):
     """Ask it, and return its exit code, and the findings that are not well, by what they are about."""
-    done = edge("doctor", "--json", data=data)
+    done = edge("doctor", "--json", data=data, **more)
     found = json.loads(done.stdout)
     return done.returncode, {
         one["about"]: (one["level"], one["text"], one["do"]) for one in found if one["level"] != "ok"
@@ -36,6 +36,16 @@ def test_a_folder_that_no_box_ever_used_is_left_untouched(data):
     assert found.keys() <= {"box", "clock", "disk", "service"}
     assert "no box runs" in found["box"][1]
     assert not (data / "edge.sqlite3").exists()
+
+
+def test_the_broker_of_a_shared_channel_layer_is_looked_for(data):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    edge("migrate", data=data)
+    code, found = asked(data, EDGE_LAYER=f"mqtt://127.0.0.1:{port}")
+    assert code == 1
+    assert f"127.0.0.1:{port} is not reached" in found["broker of the channel layer"][1]
 
 
 def test_it_says_of_each_thing_what_is_wrong_and_what_to_do(data, tmp_path):

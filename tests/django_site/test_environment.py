@@ -5,7 +5,7 @@ from django.conf import settings
 from django.db import connections
 from django.http.request import validate_host
 
-from django_site.environment import data_folder, flag, number, secret_key, words
+from django_site.environment import channel_layers, data_folder, flag, number, secret_key, words
 from edge.security import AllowedHostsOriginValidator
 
 
@@ -46,6 +46,20 @@ def test_a_number_that_is_none_is_named_in_the_error(monkeypatch, text):
     monkeypatch.setenv("EDGE_TEST", text)
     with pytest.raises(ValueError, match="EDGE_TEST: expected a whole number of at least 1"):
         number("EDGE_TEST", 5)
+
+
+def test_without_a_broker_for_it_the_channel_layer_is_nobodys_to_choose(monkeypatch):
+    monkeypatch.delenv("EDGE_LAYER", raising=False)
+    assert channel_layers("key") == {}
+
+
+def test_the_processes_of_one_box_meet_at_a_broker_and_other_boxes_do_not(monkeypatch):
+    monkeypatch.setenv("EDGE_LAYER", " mqtt://127.0.0.1:1883 ")
+    one, again, other = (channel_layers(key)["default"]["CONFIG"] for key in ("key", "key", "another"))
+    assert one == again
+    assert one["url"] == "mqtt://127.0.0.1:1883"
+    assert one["prefix"] != other["prefix"]
+    assert "key" not in one["prefix"]
 
 
 def test_the_site_is_closed_by_default():

@@ -90,3 +90,20 @@ def test_where_no_copy_can_be_made_nothing_is_changed(tmp_path):
     assert "so they were left alone" in said
     with closing(sqlite3.connect(tmp_path / "edge.sqlite3")) as database:
         assert database.execute("SELECT count(*) FROM django_migrations WHERE app='outbox'").fetchone() == (1,)
+
+
+def test_what_has_to_change_is_told_and_left_alone(tmp_path):
+    new = edge("migrate", "--check", data=tmp_path)
+    assert (new.returncode, new.stdout) == (1, "Of another version are the tables of default, history.\n")
+    edge("migrate", data=tmp_path)
+    done = edge("migrate", "--check", data=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "No table has to change.\n")
+
+
+def test_of_several_that_come_at_once_one_changes_the_tables_and_the_others_find_it_done(tmp_path):
+    words = [sys.executable, "-m", "edge.cli", "migrate", "--data", tmp_path]
+    env = environment(EDGE_DATA=str(tmp_path))
+    running = [subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True, cwd=tmp_path) for _ in range(4)]
+    complaints = [process.communicate(timeout=60)[1] for process in running]
+    assert [process.returncode for process in running] == [0] * 4, complaints
+    assert users(tmp_path / "edge.sqlite3") == []

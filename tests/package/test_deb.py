@@ -165,6 +165,75 @@ def test_an_upgrade_that_fails_leaves_the_version_before_with_all_that_waits(deb
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+SYSTEMCTL = r"""#!/bin/sh
+# A systemd that notes what it is asked, for none runs in here: the box is two services.
+for unit; do :; done
+case "$*" in
+    *is-enabled*) case "$unit" in edge-web* | edge-devices*) echo enabled ;; *) echo disabled && exit 1 ;; esac ;;
+    *is-active* | *daemon* | *journald*) ;;
+    *) echo "$*" | sed 's/--quiet //; s/--system //' >>/tmp/asked ;;
+esac
+"""
+
+
+def test_of_two_services_the_devices_run_on_until_the_end_of_an_upgrade(debian, package, tmp_path):
+    first = newest_migration()
+    plain = changed(package, tmp_path, "9.1.0", {})
+    tables = changed(
+        package, tmp_path, "9.2.0", {"django_site/devices/migrations/0901_good.py": migration("good", first)}
+    )
+    bad = changed(
+        package,
+        tmp_path,
+        "9.3.0",
+        {
+            "django_site/devices/migrations/0901_good.py": migration("good", first),
+            "django_site/devices/migrations/0902_bad.py": migration("bad", "0901_good", "raise RuntimeError"),
+        },
+    )
+    shutil.copy(package, tmp_path / "edge.deb")
+    (tmp_path / "systemctl").write_text(SYSTEMCTL)
+    ran = debian(
+        f"""
+        dpkg -i /given/edge.deb
+        edge migrate
+        rm -f /usr/sbin/policy-rc.d
+        install -m 755 /given/systemctl /usr/sbin/systemctl
+        for name in udevadm modprobe; do install -m 755 /usr/bin/true /usr/sbin/$name; done
+        mkdir -p /run/systemd/system
+        dpkg --unpack /given/{plain.name}
+        readlink /usr/lib/edge/current | sed 's/^/UNPACKED /'
+        edge --version | sed 's/^/STILL /'
+        dpkg --configure edge
+        readlink /usr/lib/edge/current | sed 's/^/CONFIGURED /'
+        sed 's/^/PLAIN /' /tmp/asked && rm /tmp/asked
+        dpkg -i /given/{tables.name}
+        sed 's/^/TABLES /' /tmp/asked && rm /tmp/asked
+        dpkg -i /given/{bad.name} && echo "SURPRISE it did not fail"
+        sed 's/^/BAD /' /tmp/asked && rm /tmp/asked
+        edge --version | sed 's/^/BACK /'
+        dpkg -r edge
+        sed 's/^/REMOVED /' /tmp/asked
+        """,
+        tmp_path,
+    )
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
+    said = {name: re.findall(rf"^{name} (.*)$", ran.stdout, re.MULTILINE) for name in ("PLAIN", "TABLES", "BAD")}
+    stop = "stop edge-http.socket edge-web-http.socket edge.service edge-web.service"
+    end = ["start edge-web-http.socket", "start edge-web.service", "restart edge-devices.service"]
+    assert said["PLAIN"] == [stop, *end]
+    assert said["TABLES"] == [stop, "stop edge-devices.service", *end]
+    assert said["BAD"][:2] == [stop, "stop edge-devices.service"]
+    assert said["BAD"][2] == f"{stop} edge-devices.service"
+    assert said["BAD"][-1] == "start edge-web-http.socket edge-web.service edge-devices.service"
+    assert "SURPRISE" not in ran.stdout
+    assert "UNPACKED previous" in ran.stdout
+    assert "STILL edge 9.1.0" not in ran.stdout
+    assert "CONFIGURED app" in ran.stdout
+    assert "BACK edge 9.2.0" in ran.stdout
+    assert f"REMOVED {stop} edge-devices.service" in ran.stdout
+
+
 def test_the_same_checkout_gives_the_same_bytes(package, tmp_path):
     assert build(tmp_path / "again").read_bytes() == package.read_bytes()
 

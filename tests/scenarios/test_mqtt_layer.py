@@ -336,6 +336,18 @@ async def test_a_killed_broker_is_told_to_senders_and_its_return_to_consumers(mo
     assert not any("refused, as all of its type" in text for text in caplog.messages)
 
 
+async def test_a_layer_says_in_plain_words_what_its_broker_is_away_for(mosquitto, make):
+    layer = make()
+    assert layer.problem == ""  # nobody used it yet
+    await layer.connect()
+    await eventually(lambda: layer._session._line.tried, "it was tried")
+    assert layer.problem == ""
+    mosquitto.kill()
+    await eventually(lambda: layer.problem.startswith("the MQTT broker of the channel layer: "), lambda: layer.problem)
+    mosquitto.start()
+    await eventually(lambda: layer.problem == "", lambda: layer.problem)
+
+
 async def test_a_shared_channel_is_read_again_after_an_outage(mosquitto, make):
     sender, reader = make(), make()
     await sender.send("jobs", said("one"))
@@ -584,7 +596,9 @@ async def test_pages_of_another_process_show_what_the_devices_hear_and_live_on_w
                 await asyncio.to_thread(browser.submit, login)
                 async with asyncio.timeout(4 * SOON), browser.websocket("/ws/live/") as socket:
                     told = messages(socket)
-                    assert {(await anext(told))["type"] for _ in range(2)} == {"status", "history"}
+                    begun = [await anext(told) for _ in range(3)]
+                    assert {message["type"] for message in begun} == {"status", "problems", "history"}
+                    assert begun[0]["devices"][0]["state"] == "up"  # of the other process, by its control socket
                     await asyncio.to_thread(bench.hear, tnc, ">heard in one process, shown by another")
                     async for message in told:
                         if "shown by another" in json.dumps(message):

@@ -2,11 +2,12 @@
 
 import { connect, shownIn } from "./connection.js";
 import { clock } from "./moments.js";
-import { showStatus } from "./status.js";
+import { showAbsent, showStatus } from "./status.js";
 
 const MOST_ROWS = 200; // on the page, and waiting while it is paused
 
 const places = document.getElementById("devices");
+const problems = document.getElementById("problems");
 const rows = document.getElementById("packets");
 const filter = document.getElementById("filter");
 const pause = document.getElementById("pause");
@@ -20,6 +21,7 @@ let drawing = false;
 
 const handlers = {
   status: ({ devices }) => { matchCards(devices); showStatus(devices); },
+  problems: ({ problems: list, absent }) => { showProblems(list); if (absent) showAbsent(absent); },
   history: ({ packets }) => { packets.forEach(take); draw(); },
   packet: ({ packet }) => { take(packet); draw(); },
   dropped: ({ count: number }) => {
@@ -40,6 +42,16 @@ function matchCards(devices) {
     card.querySelector("[data-device]").dataset.device = name;
     places.append(card);
   }
+}
+
+function showProblems(list) {
+  problems.replaceChildren(...list.map((words) => {
+    const note = document.createElement("p");
+    note.className = "note bad";
+    note.role = "alert";
+    note.textContent = words.charAt(0).toUpperCase() + words.slice(1);
+    return note;
+  }));
 }
 
 function take(packet) {

@@ -10,6 +10,15 @@ export function showStatus(devices) {
   }
 }
 
+// Nobody runs the devices: what was last told of them is no longer so.
+export function showAbsent(words) {
+  for (const place of document.querySelectorAll("[data-device]")) {
+    const state = place.querySelector("[data-state]");
+    state.dataset.state = state.textContent = "unknown";
+    place.querySelector("[data-text]").textContent = words;
+  }
+}
+
 function show(place, device) {
   const state = place.querySelector("[data-state]");
   state.dataset.state = device.state;
