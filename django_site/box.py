@@ -18,7 +18,7 @@ from typing import Any
 from django.conf import settings
 from django.db import close_old_connections, connections
 
-from django_site import clock, control, rescue
+from django_site import clock, control, rescue, tls
 from django_site.tables import bring_tables_up_to_date
 from edge import __version__, outbox
 from edge.asgi import Event, Receive, Scope, Send
@@ -145,7 +145,7 @@ class Box:
         counts = self.outbox.counts()
         stray = outbox.waiting_for((device.name for device in self.status()), counts)
         problems = [problem for problem in (self.problem, self.packets.problem, self.outbox.problem) if problem]
-        problems += [*self.notices, *stray]
+        problems += [*self.notices, *tls.problems(), *stray]
         return {
             "version": __version__,
             "pid": os.getpid(),

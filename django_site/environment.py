@@ -40,6 +40,12 @@ def data_folder() -> Path:
     return folder
 
 
+def tls_files() -> tuple[Path | None, Path | None]:
+    """Return the files of a person's own certificate and of its key, None for each that is not named."""
+    certificate, key = os.environ.get("EDGE_TLS_CERT", "").strip(), os.environ.get("EDGE_TLS_KEY", "").strip()
+    return Path(certificate) if certificate else None, Path(key) if key else None
+
+
 def secret_key(folder: Path) -> str:
     """Return this box's own key, made at first use.
 
