@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django_site import tls
-from django_site.environment import data_folder
+from django_site.environment import data_path
 from django_site.tls.keeper import Keeper
 from edge.asgi import App
 from edge.errors import ConfigError
@@ -38,7 +38,7 @@ class Doors:
         self._secure: list[Any] = []
         port = getattr(options, "https_port", None)
         if handed.get("https") or port is not None:
-            self._keeper = Keeper(data_folder())
+            self._keeper = Keeper(data_path())
             self._secure = [
                 server(application, sock=sock, tls=self._keeper.context) for sock in handed.get("https", ())
             ]
@@ -57,16 +57,22 @@ class Doors:
 
         Without a certificate the HTTPS port is open too, and refuses every handshake until there is one.
         """
-        for server in self._plain:
-            await server.start()
-        if self._keeper is None:
-            return
-        await self._keeper.look()
+        try:
+            for server in self._plain:
+                await server.start()
+            if self._keeper is not None:
+                await self._start_secure(self._keeper)
+        except BaseException:
+            await self.stop(0)  # those that are open: the same sockets may be asked for again
+            raise
+
+    async def _start_secure(self, keeper: Keeper) -> None:
+        await keeper.look()
         for server in self._secure:
             await server.start()
-        self._keeper.url = self._secure[0].url.removesuffix(":443")
-        tls.use(self._keeper)
-        self._keeping = asyncio.create_task(self._keeper.run(), name="certificate of HTTPS")
+        keeper.url = self._secure[0].url.removesuffix(":443")
+        tls.use(keeper)
+        self._keeping = asyncio.create_task(keeper.run(), name="certificate of HTTPS")
 
     async def stop(self, timeout: float) -> None:  # noqa: ASYNC109  (each server says goodbye within it)
         """Close them all, at the same time."""

@@ -33,9 +33,14 @@ def number(name: str, default: int) -> int:
     return int(text)
 
 
+def data_path() -> Path:
+    """Return where the folder of everything that must outlive a restart is (``EDGE_DATA``), or is to be."""
+    return Path(os.environ.get("EDGE_DATA") or "edge-data").absolute()
+
+
 def data_folder() -> Path:
-    """Return the folder of everything that must outlive a restart (``EDGE_DATA``); make it where there is none."""
-    folder = Path(os.environ.get("EDGE_DATA") or "edge-data").absolute()
+    """Return that folder; make it where there is none."""
+    folder = data_path()
     folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     return folder
 

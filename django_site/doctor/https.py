@@ -4,6 +4,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from django.conf import settings
+from django.http.request import validate_host
+
 from django_site import clock
 from django_site.doctor import Finding, Level
 from django_site.environment import tls_files
@@ -38,6 +41,10 @@ def _own(own: OwnFiles) -> Iterator[Finding]:
         text = f"everybody on this machine may read {own.key}, the key of your certificate"
         yield Finding(about=ABOUT, level=Level.WARNING, text=text, do=f"sudo chmod o= {own.key}")
     found = openssl.describe(pem)
+    if found.names.hosts and not any(validate_host(name, settings.ALLOWED_HOSTS) for name in found.names.hosts):
+        text = f"your certificate is for {_names(found)}, and to no name of it the pages answer"
+        name = min(found.names.hosts).removeprefix("*")
+        yield Finding(about=ABOUT, level=Level.WARNING, text=text, do=f"EDGE_ALLOWED_HOSTS={name}, and restart the box")
     if told := keeper.ended(own, found.ends):
         level = Level.ERROR if time.time() > found.ends else Level.WARNING
         yield Finding(about=ABOUT, level=level, text=told[0], do="renew it; the box takes it within a minute")

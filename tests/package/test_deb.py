@@ -85,6 +85,7 @@ def test_it_installs_serves_stops_and_purges(debian, package, tmp_path):
     assert code == "0"
     assert int(seconds) <= 10
     assert "ENABLED edge-http.socket" in ran.stdout
+    assert "ENABLED edge-https.socket" in ran.stdout
     assert "ENABLED edge.service" in ran.stdout
     assert "KEPT # mine" in ran.stdout
     assert "LEFT /etc/edge/edge.env" in ran.stdout

@@ -39,7 +39,9 @@ def test_a_good_pair_is_said_with_its_names(data, tmp_path):
     certificate, key = make_pair(tmp_path)
     names = {"EDGE_TLS_CERT": str(certificate), "EDGE_TLS_KEY": str(key)}
     assert edge("check", data=data, **names).returncode == 0
-    assert (
-        f"ok       https: your certificate {certificate}, for edge.example, until"
-        in edge("doctor", data=data, **names).stdout
-    )
+    told = edge("doctor", data=data, **names).stdout
+    assert "to no name of it the pages answer" in told
+    assert "→ EDGE_ALLOWED_HOSTS=edge.example, and restart the box" in told
+    assert f"ok       https: your certificate {certificate}, for edge.example, until" in told
+    names["EDGE_ALLOWED_HOSTS"] = "edge.example"
+    assert "to no name of it" not in edge("doctor", data=data, **names).stdout

@@ -13,6 +13,7 @@ import pytest
 
 from django_site import tls
 from django_site.doors import Doors
+from django_site.problem_page import show_problem
 from django_site.tls.names import wanted
 from edge.errors import ConfigError
 from tests.certificates import expire, make_pair, served
@@ -35,6 +36,7 @@ def get(url):
 @pytest.fixture(autouse=True)
 def data(tmp_path, monkeypatch):
     folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
     monkeypatch.setenv("EDGE_DATA", str(folder))
     for name in ("EDGE_TLS_CERT", "EDGE_TLS_KEY"):
         monkeypatch.delenv(name, raising=False)
@@ -153,7 +155,6 @@ async def test_without_openssl_the_plain_page_is_there_and_https_refuses_at_once
 
 
 async def test_a_folder_that_cannot_be_written_is_a_problem_and_no_more(data):
-    data.mkdir()
     (data / "tls").touch()
     async with open_doors() as doors:
         assert await asyncio.to_thread(get, doors.url) == b"http"
@@ -196,6 +197,30 @@ async def test_a_socket_of_another_name_is_a_mistake():
     words = "expected sockets of the names http and https; got gopher"
     with socket.create_server(("127.0.0.1", 0)) as sock, pytest.raises(ConfigError, match=words):
         Doors(hello, argparse.Namespace(), {"gopher": [sock]})
+
+
+async def test_where_one_port_cannot_be_had_the_other_is_let_go():
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        doors = Doors(hello, argparse.Namespace(host="127.0.0.1", port=0, https_port=sock.getsockname()[1]), {})
+        with pytest.raises(ConfigError, match="is in use"):
+            await doors.start()
+        assert doors.ended()
+        await doors.stop(0.5)
+
+
+async def test_the_page_of_what_keeps_the_box_from_starting_is_there_with_tls_too(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("EDGE_DATA", str(tmp_path / "file" / "data"))  # which cannot be made
+    with contextlib.ExitStack() as opened:
+        handed = {name: [opened.enter_context(socket.create_server(("127.0.0.1", 0)))] for name in ("http", "https")}
+        url = f"http://127.0.0.1:{handed['http'][0].getsockname()[1]}"
+        options = argparse.Namespace(handed=handed)
+        shown = asyncio.create_task(show_problem(ConfigError("what is wrong"), options, seconds=SOON))
+        try:
+            assert b"what is wrong" in await asyncio.to_thread(get, url)
+        finally:
+            shown.cancel()
+            await asyncio.wait([shown])
 
 
 async def test_without_an_https_port_nothing_of_it_is_made(data):
