@@ -17,6 +17,7 @@ from django.urls import path  # noqa: E402  (as above)
 
 from django_site.box import lifespan  # noqa: E402  (as above)
 from django_site.dashboard.routing import websocket_urlpatterns  # noqa: E402  (as above)
+from django_site.tls.cookies import guard_cookies  # noqa: E402  (as above)
 from edge.asgi import App, Receive, Scope, Send  # noqa: E402  (as above)
 from edge.auth import AuthMiddlewareStack  # noqa: E402  (as above)
 from edge.contrib.chat import ChatConsumer  # noqa: E402  (as above)
@@ -39,4 +40,6 @@ def signed_in(app: App) -> App:
 chat = path("ws/chat/", signed_in(ChatConsumer.as_asgi()))  # type: ignore[arg-type]  # Django types path() for views
 websockets = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter([*websocket_urlpatterns, chat])))
 
-application = ProtocolTypeRouter({"http": cast("App", pages), "websocket": websockets, "lifespan": lifespan})
+application = guard_cookies(
+    ProtocolTypeRouter({"http": cast("App", pages), "websocket": websockets, "lifespan": lifespan})
+)

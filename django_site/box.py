@@ -17,7 +17,7 @@ from typing import Any
 from django.conf import settings
 from django.db import close_old_connections, connections
 
-from django_site import caretaker, clock, control, far_box
+from django_site import caretaker, clock, control, far_box, tls
 from django_site.pages_alone import Pages
 from django_site.tables import bring_tables_up_to_date
 from edge import __version__, outbox
@@ -150,7 +150,7 @@ class Box:
         counts = self.outbox.counts()
         stray = outbox.waiting_for((device.name for device in self.status()), counts)
         told = (self.problem, self.packets.problem, self.outbox.problem, getattr(self.layer, "problem", ""))
-        problems = [*filter(None, told), *self.notices, *stray]
+        problems = [*filter(None, told), *self.notices, *tls.problems(), *stray]
         return {
             "version": __version__,
             "pid": os.getpid(),

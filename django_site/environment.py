@@ -35,11 +35,22 @@ def number(name: str, default: int) -> int:
     return int(text)
 
 
+def data_path() -> Path:
+    """Return where the folder of everything that must outlive a restart is (``EDGE_DATA``), or is to be."""
+    return Path(os.environ.get("EDGE_DATA") or "edge-data").absolute()
+
+
 def data_folder() -> Path:
-    """Return the folder of everything that must outlive a restart (``EDGE_DATA``); make it where there is none."""
-    folder = Path(os.environ.get("EDGE_DATA") or "edge-data").absolute()
+    """Return that folder; make it where there is none."""
+    folder = data_path()
     folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     return folder
+
+
+def tls_files() -> tuple[Path | None, Path | None]:
+    """Return the files of a person's own certificate and of its key, None for each that is not named."""
+    certificate, key = os.environ.get("EDGE_TLS_CERT", "").strip(), os.environ.get("EDGE_TLS_KEY", "").strip()
+    return Path(certificate) if certificate else None, Path(key) if key else None
 
 
 def secret_key(folder: Path) -> str:

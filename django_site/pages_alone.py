@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from django.db import close_old_connections, connections
 
-from django_site import caretaker, far_box
+from django_site import caretaker, far_box, tls
 from django_site.tables import bring_tables_up_to_date
 from edge import outbox
 from edge.layers import BaseChannelLayer, ChannelLayer
@@ -76,8 +76,8 @@ class Pages:
         _current = None
 
     def problems(self) -> list[str]:
-        """List what is wrong here: the tables, the layer's broker, a damaged file."""
-        return [*filter(None, (self.problem, getattr(self.layer, "problem", ""))), *self._notices]
+        """List what is wrong here: the tables, the layer's broker, a damaged file, the certificate."""
+        return [*filter(None, (self.problem, getattr(self.layer, "problem", ""))), *self._notices, *tls.problems()]
 
     async def _bring_tables(self) -> None:
         while True:

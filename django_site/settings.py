@@ -5,6 +5,9 @@ EDGE_DEBUG              1 shows tracebacks to whoever causes them        0
 EDGE_ALLOWED_HOSTS      more names by which browsers may call the box
 EDGE_TRUSTED_ORIGINS    origins in front of a proxy: https://edge.example
 EDGE_HTTPS              1 sends cookies over TLS only                    0
+EDGE_HTTPS_ONLY         1 leads browsers from the plain pages to HTTPS   0
+EDGE_TLS_CERT           a certificate of one's own, with its chain       the box's
+EDGE_TLS_KEY            its private key
 EDGE_KEEP_PACKETS       packets kept                                     50000
 EDGE_KEEP_STATIONS      stations kept                                    20000
 EDGE_KEEP_STATION_DAYS  days that a silent station is kept               90
@@ -41,10 +44,12 @@ INSTALLED_APPS = [
     "django_site.outbox",
     "django_site.stations",
     "django_site.dashboard",
+    "django_site.tls",
 ]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django_site.tls.middleware.HttpsOnlyMiddleware",
     "django_site.policy.ContentSecurityPolicyMiddleware",
     "django_site.static_files.StaticFilesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -129,6 +134,7 @@ LOGOUT_REDIRECT_URL = "login"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = flag("EDGE_HTTPS")
+HTTPS_ONLY = flag("EDGE_HTTPS_ONLY")
 X_FRAME_OPTIONS = "DENY"
 
 # Files are served from where the packages have them: no step between installing and running that could be forgotten.

@@ -10,6 +10,7 @@ urlpatterns = [
     # One page to sign in on, which also says what to do without a password.
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
     path("admin/", admin.site.urls),
+    path("tls/", include("django_site.tls.urls")),
     path("", include("django_site.access.urls")),
     path("", include("django_site.dashboard.urls")),
 ]

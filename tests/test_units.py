@@ -87,13 +87,15 @@ def test_the_pages_see_no_device_and_the_devices_have_no_door():
     assert not values("edge-web.service", "DeviceAllow") + values("edge-web.service", "SupplementaryGroups")
     assert "AF_NETLINK" not in values("edge-web.service", "RestrictAddressFamilies")[0]
     assert not values("edge-devices.service", "Also")
-    assert values("edge-web-http.socket", "Service") == ["edge-web.service"]
-    assert values("edge-web-http.socket", "FileDescriptorName") == ["http"]
+    for name in ("http", "https"):
+        assert values(f"edge-web-{name}.socket", "Service") == ["edge-web.service"]
+        assert values(f"edge-web-{name}.socket", "FileDescriptorName") == [name]
 
 
 @pytest.mark.parametrize("kind", ["service", "socket"])
 def test_the_box_in_one_and_the_box_in_two_do_not_run_at_once(kind):
-    for unit, other in (("edge-web", "edge"), ("edge-devices", "edge"), ("edge-web-http", "edge-http")):
+    pairs = {"edge-web": "edge", "edge-devices": "edge", "edge-web-http": "edge-http", "edge-web-https": "edge-https"}
+    for unit, other in pairs.items():
         if (ROOT / f"systemd/{unit}.{kind}").exists():  # what conflicts is stopped, before the other is started
             assert values(f"{unit}.{kind}", "Conflicts") == [f"{other}.{kind}"]
             assert f"{other}.{kind}" in values(f"{unit}.{kind}", "After")[0].split()

@@ -5,6 +5,7 @@ They know the outside only: HTTP with a cookie jar, a WebSocket, an MQTT client.
 
 import json
 import re
+import ssl
 import urllib.parse
 import urllib.request
 from collections.abc import AsyncIterator
@@ -21,10 +22,12 @@ TIMEOUT = 10.0  # seconds for a page
 class Browser:
     """As much of a browser as it takes to sign in: pages, forms and cookies. Blocking; call it from a thread."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tls: ssl.SSLContext | None = None) -> None:
         self.url = url.rstrip("/")
         self.cookies = CookieJar()
-        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
+        self._tls = tls
+        cookies, secure = urllib.request.HTTPCookieProcessor(self.cookies), urllib.request.HTTPSHandler(context=tls)
+        self._opener = urllib.request.build_opener(cookies, secure)
 
     def get(self, path: str) -> str:
         """Return a page; raises urllib.error.HTTPError for one that is refused."""
@@ -47,7 +50,8 @@ class Browser:
         """Open a WebSocket as a page of this site would: with its cookies and its origin."""
         cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.cookies)
         address = self.url.replace("http", "ws", 1) + path
-        return connect(address, additional_headers={"Cookie": cookies}, origin=self.url)  # type: ignore[arg-type]  # any text
+        more: dict[str, Any] = {"ssl": self._tls} if self._tls else {}  # Any: each its own
+        return connect(address, additional_headers={"Cookie": cookies}, origin=self.url, **more)  # type: ignore[arg-type]  # any text
 
 
 async def messages(socket: ClientConnection) -> AsyncIterator[dict[str, Any]]:

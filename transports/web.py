@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 import socket
+import ssl
 import stat
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
@@ -38,6 +39,7 @@ T = TypeVar("T")
 class WebServer:
     """Serves one ASGI app over HTTP/1.1 and WebSocket, on TCP, on a Unix socket, or on a socket that is handed in.
 
+    With ``tls`` it speaks HTTPS; whoever made the context may give it another certificate at any time.
     ``forwarded_allow_ips`` are the proxies whose X-Forwarded headers are believed; on a Unix socket, which only the
     proxy can open, by default every one. ``max_websocket_message`` is in bytes; a larger one closes its connection with
     1009. Messages are not compressed: with permessage-deflate each browser costs 54 KiB instead of 20.
@@ -51,6 +53,7 @@ class WebServer:
         port: int = 8000,
         uds: str | None = None,
         sock: socket.socket | None = None,
+        tls: ssl.SSLContext | None = None,
         forwarded_allow_ips: str | None = None,
         max_websocket_message: int = 65_536,
         log_level: str = "warning",
@@ -59,7 +62,9 @@ class WebServer:
         self._given = sock
         self._sockets: list[socket.socket] = []
         believed = forwarded_allow_ips or ("*" if uds else "127.0.0.1,::1")
+        self._scheme = "https" if tls else "http"
         self._config = _configure(app, believed, max_websocket_message, log_level)
+        self._config.tls = tls
         self._server = _Server(self._config)
         self._task: asyncio.Task[None] | None = None
 
@@ -74,7 +79,7 @@ class WebServer:
                 self._sockets[0].getsockname()[:2] if self._given else (host, self._sockets[0].getsockname()[1])
             )
         host = "localhost" if host in ("", "0.0.0.0", "::") else host  # noqa: S104  (said, not bound)
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return f"{self._scheme}://[{host}]:{port}" if ":" in host else f"{self._scheme}://{host}:{port}"
 
     async def start(self) -> None:
         """Listen, and return once connections are taken; raise ConfigError that says why that cannot be."""
@@ -147,6 +152,13 @@ class WebServer:
 class _Config(uvicorn.Config):
     """uvicorn's settings, which are also those of its loggers, and there is one set of those in a process."""
 
+    tls: ssl.SSLContext | None = None
+
+    def load(self) -> None:
+        """Take the context as it is given; uvicorn's own way there begins with the names of files."""
+        super().load()
+        self.ssl = self.tls
+
     def configure_logging(self) -> None:
         """Quieten uvicorn's loggers, unless uvicorn is the main program, whose person set them up."""
         if logging.getLogger("uvicorn.error").level == logging.NOTSET:
@@ -186,7 +198,7 @@ class _Server(uvicorn.Server):
                 await asyncio.wait_for(self._leaving.wait(), TICK)
 
 
-def _configure(app: App, believed: str, max_websocket_message: int, log_level: str) -> uvicorn.Config:
+def _configure(app: App, believed: str, max_websocket_message: int, log_level: str) -> _Config:
     return _Config(
         app,
         http="httptools",

@@ -22,6 +22,7 @@ def main(arguments: list[str]) -> int:
     checks: dict[str, Any] = {name: getattr(machine, name) for name in ("folder", "disk", "clock", "service")}
     for name in WISHES if (data_folder(options) / "edge.sqlite3").exists() else WITHOUT_TABLES:
         checks[name] = import_string(f"django_site.doctor.wishes:{name}")
+    checks["https"] = import_string("django_site.doctor.https:https")
     found = examine(data_folder(options), checks)
     if options.json:
         say(json.dumps([{**asdict(finding), "level": finding.level.value} for finding in found], indent=2))

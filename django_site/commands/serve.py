@@ -11,6 +11,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError
 
+from django_site import tls
 from django_site.commands import complain, parser, say, set_up
 from django_site.doors import Doors
 from django_site.problem_page import show_problem
@@ -41,6 +42,7 @@ def main(arguments: list[str]) -> int:
         default="all",
         help="the pages or the devices alone, in a process each (default: %(default)s)",
     )
+    made.add_argument("--https-port", type=int, help="port for HTTPS beside it; 0 for any free one (default: none)")
     options = made.parse_args(arguments)
     options.handed = listening_sockets()
     try:
@@ -66,6 +68,8 @@ async def announce_devices(_: str, __: AsyncExitStack) -> int:
 async def announce(url: str, _: AsyncExitStack) -> int:
     """Say where the box is, and how to get in the first time; then wait for ever."""
     say(f"Edge is at {url}/")
+    if (keeper := tls.current()) and keeper.serves:
+        say(f"With HTTPS it is at {keeper.url}/")
     try:
         if user := await sync_to_async(import_string("django_site.access.links:who_waits"))():
             link = await sync_to_async(import_string("django_site.access.links:issue_login_link"))(user)

@@ -85,6 +85,7 @@ def test_it_installs_serves_stops_and_purges(debian, package, tmp_path):
     assert code == "0"
     assert int(seconds) <= 10
     assert "ENABLED edge-http.socket" in ran.stdout
+    assert "ENABLED edge-https.socket" in ran.stdout
     assert "ENABLED edge.service" in ran.stdout
     assert "KEPT # mine" in ran.stdout
     assert "LEFT /etc/edge/edge.env" in ran.stdout
@@ -219,13 +220,16 @@ def test_of_two_services_the_devices_run_on_until_the_end_of_an_upgrade(debian, 
     )
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
     said = {name: re.findall(rf"^{name} (.*)$", ran.stdout, re.MULTILINE) for name in ("PLAIN", "TABLES", "BAD")}
-    stop = "stop edge-http.socket edge-web-http.socket edge.service edge-web.service"
-    end = ["start edge-web-http.socket", "start edge-web.service", "restart edge-devices.service"]
+    sockets = "edge-http.socket edge-https.socket edge-web-http.socket edge-web-https.socket"
+    stop = f"stop {sockets} edge.service edge-web.service"
+    doors = ["start edge-web-http.socket", "start edge-web-https.socket"]
+    end = [*doors, "start edge-web.service", "restart edge-devices.service"]
     assert said["PLAIN"] == [stop, *end]
     assert said["TABLES"] == [stop, "stop edge-devices.service", *end]
     assert said["BAD"][:2] == [stop, "stop edge-devices.service"]
     assert said["BAD"][2] == f"{stop} edge-devices.service"
-    assert said["BAD"][-1] == "start edge-web-http.socket edge-web.service edge-devices.service"
+    again = "start edge-web-http.socket edge-web-https.socket edge-web.service edge-devices.service"
+    assert said["BAD"][-1] == again
     assert "SURPRISE" not in ran.stdout
     assert "UNPACKED previous" in ran.stdout
     assert "STILL edge 9.1.0" not in ran.stdout

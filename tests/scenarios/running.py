@@ -187,10 +187,10 @@ class Process:
 class Box(Process):
     """``edge serve`` on a free port. A context manager; the box must end well and without a warning."""
 
-    def __init__(self, data, **more):
+    def __init__(self, data, *also, **more):
         self.data = data
         data.mkdir(exist_ok=True)
-        words = ["serve", "--port", "0", "--data", data]
+        words = ["serve", "--port", "0", "--data", data, *also]
         super().__init__(
             sys.executable, "-m", "edge.cli", *words, folder=data.parent, env=environment(**more), name="box"
         )

@@ -7,6 +7,7 @@ import http.client
 import logging
 import signal
 import socket
+import ssl
 import sys
 
 import pytest
@@ -14,6 +15,7 @@ from websockets.asyncio.client import connect, unix_connect
 from websockets.exceptions import ConnectionClosed
 
 from edge.errors import ConfigError
+from tests.certificates import make_pair, served
 from transports import web
 from transports.web import WebServer
 
@@ -96,6 +98,29 @@ async def test_it_answers_from_start_to_stop():
         await asyncio.to_thread(get, port)
     async with serving(App(), port=port):  # nothing was left behind
         pass
+
+
+@pytest.mark.needs("openssl")
+async def test_with_a_context_it_speaks_tls_and_the_context_may_change_under_it(tmp_path):
+    pairs = [make_pair(tmp_path, name) for name in ("one.example", "two.example")]
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    app = App()
+    async with serving(app, tls=context) as server:
+        port = port_of(server)
+        assert server.url == f"https://127.0.0.1:{port}"
+        with pytest.raises(ssl.SSLError):  # at once, and not after a wait: there is no certificate yet
+            await asyncio.to_thread(served, port, "one.example", pairs[0][0])
+        for name, pair in zip(("one.example", "two.example"), pairs, strict=True):
+            context.load_cert_chain(*pair)
+            found = await asyncio.to_thread(served, port, name, pair[0])
+            assert found["subjectAltName"] == (("DNS", name),)
+        trusting = ssl.create_default_context(cafile=str(pairs[1][0]))
+        async with connect(
+            f"wss://two.example:{port}/", host="127.0.0.1", port=port, ssl=trusting, proxy=None
+        ) as client:
+            await client.send("hello")
+            assert await asyncio.wait_for(client.recv(), SOON) == "hello"
+        assert app.scopes[-1]["scheme"] == "wss"
 
 
 async def test_stopping_twice_or_before_the_start_is_no_error():
