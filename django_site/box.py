@@ -189,6 +189,7 @@ class Box:
             return
         self.problem = ""
         await self._follow_outbox()
+        import_string("transports.links:want")(device.link for device in desired.devices if device.enabled)
         await self.supervisor.apply(desired)
 
     async def _follow_outbox(self) -> None:

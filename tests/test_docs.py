@@ -39,7 +39,7 @@ from edge.registry import import_string, kinds, offered_consumers
 from edge.routing import NOT_FOUND
 from edge.status import State
 from edge.testing import ConversationCommunicator, FeedCommunicator, WebsocketCommunicator
-from transports import agwpe, entry, kiss_server, links, mqtt, mqtt_wire, profiles, stream, strict_toml, web
+from transports import agwpe, entry, kiss_server, link_words, links, mqtt, mqtt_wire, profiles, stream, strict_toml, web
 from transports.aprs import AprsSession
 from transports.ax25 import Ax25Session
 from transports.codecs import agwpe as agwpe_codec
@@ -169,7 +169,7 @@ def test_each_state_and_each_counter_is_documented():
 
 def test_what_a_link_says_when_it_cannot_be_opened_is_explained():
     text = text_of("docs/devices.md")
-    told = [*links._OPEN_WORDS.values(), *links._WRONG_WORDS.values()]
+    told = [*link_words._OPEN_WORDS.values(), *link_words._WRONG_WORDS.values(), link_words._OURS]
     assert [words for words in told if words.removeprefix("{name} ").partition(" {name}")[0] not in text] == []
 
 

@@ -17,11 +17,10 @@ import contextlib
 import errno
 import fcntl
 import os
-import re
 import socket
 import termios
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -30,7 +29,8 @@ import serial_asyncio
 
 from edge.errors import ConfigError, LinkLost
 from edge.usb import SCHEME as USB
-from transports.holders import PTYS, holder_words, permission_words, pty_problem
+from transports.holders import PTYS, holder_words, pty_problem
+from transports.link_words import GONE, IN_USE, lost_words, open_error
 from transports.ports import find
 from transports.scan import scan
 
@@ -177,7 +177,7 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End; called by asyncio."""
-        self.reason = self.reason or _lost_words(exc, closing=self._closing)
+        self.reason = self.reason or lost_words(exc, closing=self._closing)
         self.resume_writing()
         if not self._gone.done():
             self._gone.set_result(None)
@@ -198,7 +198,7 @@ async def open_link(url: str, receiver: Receiver, *, baud: int = 9600) -> Link:
     except LinkLost:
         raise
     except (OSError, termios.error) as error:
-        raise _open_error(_name(parts), error) from error
+        raise open_error(_name(parts), error) from error
     except UnicodeError as error:  # a host name that cannot be one (RFC 3490)
         raise ConfigError(f"{_name(parts)} names no host: {error}") from error
 
@@ -222,7 +222,7 @@ def let_go(node: str) -> None:
     """Let go of the links to a serial port that went, on the loop: some drivers say nothing while nobody writes."""
     for link in list(_open):
         if link.node == node and not link.reason:
-            link.abort(_GONE)
+            link.abort(GONE)
 
 
 def _name(parts: SplitResult) -> str:
@@ -240,7 +240,7 @@ def _port(parts: SplitResult) -> int:
 
 async def _open_serial(parts: SplitResult, receiver: Receiver, baud: int) -> Link:
     loop = asyncio.get_running_loop()
-    opening = loop.run_in_executor(None, _open_port, parts, baud)
+    opening = loop.run_in_executor(None, _open_port, parts, baud, open_nodes())
     try:
         port, node = await asyncio.shield(opening)
     except asyncio.CancelledError:
@@ -257,16 +257,19 @@ async def _open_serial(parts: SplitResult, receiver: Receiver, baud: int) -> Lin
 def open_quietly(link: str, baud: int) -> serial.Serial:
     """Open a ``serial://`` or ``usb://`` port to listen, DTR and RTS low; blocks, raises as `open_link` does."""
     try:
-        port, _ = _open_port(urlsplit(link), baud, lines=False)
+        port, _ = _open_port(urlsplit(link), baud, (), lines=False)
     except termios.error as error:
-        raise _open_error(link, error) from error
+        raise open_error(link, error) from error
     return port
 
 
-def _open_port(parts: SplitResult, baud: int, *, lines: bool | None = None) -> tuple[serial.Serial, str]:
+def _open_port(
+    parts: SplitResult, baud: int, ours: Collection[str], *, lines: bool | None = None
+) -> tuple[serial.Serial, str]:
     """Open a serial port for us alone, and say which node it was; in a thread. Raises what `open_link` does.
 
-    ``lines`` is what DTR and RTS are set to; None: raised, as the kernel does.
+    ``ours`` are the nodes that we have open. ``lines`` is what DTR and RTS are set to; None: raised, as the kernel
+    does.
     """
     path = parts.path if parts.scheme == "serial" else node_of(parts.geturl())
     name = path if parts.scheme == "serial" else f"{_name(parts)} ({path})"
@@ -280,7 +283,7 @@ def _open_port(parts: SplitResult, baud: int, *, lines: bool | None = None) -> t
             port.port, port.dtr, port.rts = path, lines, lines
             port.open()
     except (OSError, termios.error) as error:
-        raise _open_error(name, error, path) from error
+        raise open_error(name, error, path, ours=os.path.realpath(path) in ours) from error
     node = os.path.realpath(path)
     try:
         _exclude_others(port, node, name)
@@ -292,7 +295,13 @@ def _open_port(parts: SplitResult, baud: int, *, lines: bool | None = None) -> t
 
 def node_of(link: str) -> str:
     """Find today's node of a ``usb://`` link; blocks, and raises as `transports.ports.find` does."""
-    return find(link, scan()).path
+    return find(link, scan(), _wanted).path
+
+
+def want(links: Iterable[str]) -> None:
+    """Say which links the devices of this box have, so that none takes a port that another names more exactly."""
+    global _wanted  # noqa: PLW0603  (a value that is replaced whole, so threads need no lock)
+    _wanted = tuple(links)
 
 
 def _exclude_others(port: serial.Serial, node: str, name: str) -> None:
@@ -305,7 +314,7 @@ def _exclude_others(port: serial.Serial, node: str, name: str) -> None:
     with contextlib.suppress(OSError):  # what is no tty of the kernel's own may not know it
         fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
     if found := holder_words(node):
-        raise LinkLost(f"{_IN_USE.format(name=name)}: {found}")
+        raise LinkLost(f"{IN_USE.format(name=name)}: {found}")
 
 
 class _SerialTransport(serial_asyncio.SerialTransport):  # type: ignore[misc]  # ships no types
@@ -356,62 +365,7 @@ def notice_dead_peers(sock: socket.socket) -> None:
 
 
 _open: "weakref.WeakSet[Link]" = weakref.WeakSet()  # serial ports, for `let_go`
-_GONE = "the port is gone (unplugged?)"
-_NOT_THERE = "{name} is not there (unplugged?)"
-_FORBIDDEN = "no permission to open {name}"
-_IN_USE = "{name} is in use by another program"
-_OPEN_WORDS = {
-    errno.ENOENT: _NOT_THERE,
-    errno.ENODEV: _NOT_THERE,
-    errno.ENXIO: _NOT_THERE,
-    errno.EACCES: _FORBIDDEN,
-    errno.EPERM: _FORBIDDEN,
-    errno.EAGAIN: _IN_USE,
-    errno.EBUSY: _IN_USE,
-    errno.EIO: "{name} answers with an error (unplugged?)",
-    errno.ECONNREFUSED: "{name} refused the connection; does the program behind it run?",
-    errno.ENETUNREACH: "{name} cannot be reached: no network",
-    errno.EHOSTUNREACH: "{name} cannot be reached: no route to it",
-}
-_WRONG_WORDS = {
-    errno.ENOTTY: "{name} is not a serial port; expected something such as /dev/ttyUSB0",
-    errno.EISDIR: "{name} is a folder; expected a serial port such as /dev/ttyUSB0",
-}
-
-
-def _open_error(name: str, error: Exception, path: str = "") -> Exception:
-    """Say in plain words why a link could not be opened; of a port, by ``path``, which group may, and who has it."""
-    if isinstance(error, socket.gaierror):
-        return LinkLost(f"the name in {name} is not known")
-    number = _errno(error)
-    if number in _WRONG_WORDS:
-        return ConfigError(_WRONG_WORDS[number].format(name=name))
-    words = _OPEN_WORDS.get(number, f"{{name}} cannot be opened: {error}").format(name=name)
-    if path and number in (errno.EACCES, errno.EPERM):
-        words += f"; {permission_words(path)}"
-    elif path and number in (errno.EAGAIN, errno.EBUSY) and (found := holder_words(path)):
-        words += f": {found}"
-    return LinkLost(words)
-
-
-def _errno(error: BaseException) -> int:
-    """Find the number of an error: pyserial hides some behind the error that it wraps, asyncio in a list of words."""
-    number = getattr(error, "errno", None)
-    if number is None and isinstance(error, termios.error):
-        number = error.args[0]
-    if number is None and isinstance(error.__context__, termios.error):
-        number = error.__context__.args[0]
-    if number is None and (found := re.search(r"\[Errno (\d+)\]", str(error))):
-        number = found[1]
-    return int(number or 0)
-
-
-def _lost_words(error: Exception | None, *, closing: bool) -> str:
-    if error is None:
-        return "closed" if closing else "closed by the other side"
-    if isinstance(error, serial.SerialException) or getattr(error, "errno", None) == errno.EIO:
-        return _GONE
-    return f"the connection broke: {error}"
+_wanted: tuple[str, ...] = ()
 
 
 class MemoryPort:

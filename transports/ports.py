@@ -6,10 +6,11 @@ what there is, `edge.usb` how a link writes it down.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from edge.errors import LinkLost
+from edge.errors import ConfigError, LinkLost
 from edge.usb import SCHEME, UsbLink
 from transports.recognise import PortFacts
 
@@ -80,20 +81,42 @@ def twins(port: Port, ports: Iterable[Port]) -> list[Port]:
     return [other for other in ports if other.path != port.path and _who(other) == who]
 
 
-def find(link: str, ports: Iterable[Port]) -> Port:
+def find(link: str, ports: Iterable[Port], others: Iterable[str] = ()) -> Port:
     """Find the port that a ``usb://`` link names; ConfigError for no such link.
 
-    LinkLost where none is there, or where several are that only their place tells apart: then none is taken.
+    LinkLost where none is there, or where several are that only their place tells apart: then none is taken. So it is
+    with a port that another of the ``others``, the links of the box's devices, names more exactly: the moment in which
+    that device has not taken it yet must not give it away, for a radio might then transmit what is another's.
     """
     wanted = UsbLink.parse(link)
-    found = [port for port in ports if fits(wanted, port)]
-    if not found:
+    fitting = [port for port in ports if fits(wanted, port)]
+    if not fitting:
         raise LinkLost(f"{link} is not there (unplugged?)")
+    exact = _more_exact(wanted, others)
+    found = [port for port in fitting if not any(fits(other, port) for other in exact)]
+    if not found:
+        listed = ", ".join(f"{port.path} at {port.at}" for port in fitting)
+        raise LinkLost(f"{link} could only be {listed}, which another device of this box names more exactly")
     if len(found) > 1:
         listed = ", ".join(f"{port.path} at {port.at}" for port in found)
         choice = str(_named(found[0], serial=wanted.serial, at=found[0].at))
         raise LinkLost(f"{link} could be {listed}; say in the link which one, as {choice}")
     return found[0]
+
+
+def _more_exact(link: UsbLink, others: Iterable[str]) -> list[UsbLink]:
+    """Return those of the others that say more of who a port is; what is no ``usb://`` link is passed over."""
+    found = []
+    for other in others:
+        with suppress(ConfigError):
+            parsed = UsbLink.parse(other)
+            if _exactness(parsed) > _exactness(link):
+                found.append(parsed)
+    return found
+
+
+def _exactness(link: UsbLink) -> int:
+    return bool(link.serial) + bool(link.at)
 
 
 def names(link: str, port: Port) -> bool:

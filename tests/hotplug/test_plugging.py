@@ -73,15 +73,16 @@ def test_twins_are_told_apart_by_where_they_are_plugged(box, sockets):
     sockets.plug("ttyUSB0", socket=1, **twin)
     sockets.plug("ttyUSB1", socket=2, **twin)
     link = "usb://1a86:7523?at=pci-0000:00:14.0-usb-0:{}:1.0"
+    make_rows(box.data, {"name": "either", "kind": "aprs", "link": "usb://1a86:7523"})
+    assert "say in the link which one, as " + link.format(1) in box.turns("either", "waiting")["text"]
     make_rows(
         box.data,
         {"name": "left", "kind": "aprs", "link": link.format(1)},
         {"name": "right", "kind": "aprs", "link": link.format(2)},
-        {"name": "either", "kind": "aprs", "link": "usb://1a86:7523"},
     )
     box.turns("left", "up")
     box.turns("right", "up")
-    assert "say in the link which one, as " + link.format(1) in box.turns("either", "waiting")["text"]
+    box.turns("either", "waiting", "which another device of this box names more exactly")
     sockets.hear("ttyUSB1", ">right")
     heard(box, 1, "right")
     sockets.unplug("ttyUSB0")
@@ -93,6 +94,9 @@ def test_twins_are_told_apart_by_where_they_are_plugged(box, sockets):
     sockets.hear("ttyUSB2", ">right again")
     heard(box, 2, "right")
     assert box.device("left")["heard"] == 0
+    assert box.device("either")["state"] == "waiting"
+    sockets.plug("ttyUSB4", socket=3, **twin)  # nobody else's
+    box.turns("either", "up")
 
 
 def test_a_box_without_udev_looks_by_itself_and_says_so(folder, sockets):

@@ -155,7 +155,7 @@ async def test_a_file_is_no_port(tmp_path, name):
 
 async def test_a_port_in_use_is_waited_for(pty, opened):
     await opened(f"serial://{pty.path}")
-    assert await open_error(f"serial://{pty.path}") == (LinkLost, f"{pty.path} is in use by another program")
+    assert await open_error(f"serial://{pty.path}") == (LinkLost, f"{pty.path} is in use by another device of this box")
 
 
 async def test_a_port_of_another_group_names_the_group(monkeypatch):

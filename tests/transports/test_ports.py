@@ -41,6 +41,20 @@ def test_a_link_that_could_be_either_twin_takes_none_and_says_how_to_choose():
     assert "as usb://1a86:7523?at=usb-2:1.0" in str(caught.value)
 
 
+def test_a_port_that_another_device_names_more_exactly_is_left_to_that_one():
+    exact = "usb://1a86:7523?at=usb-2:1.0"
+    assert find("usb://1a86:7523", [CLONE, TWIN], [exact, "serial:///dev/ttyS0", "usb://nonsense"]) == TWIN
+    assert find(exact, [CLONE, TWIN], [exact, "usb://1a86:7523"]) == CLONE
+    with pytest.raises(LinkLost, match=r"could only be /dev/ttyUSB1 at usb-2:1\.0, which another device"):
+        find("usb://1a86:7523", [CLONE], [exact])
+
+
+def test_a_link_as_exact_as_another_gives_nothing_up():
+    assert find("usb://1a86:7523", [CLONE], ["usb://1a86:7523"]) == CLONE
+    serial = "usb://0403:6001/A1"
+    assert find(serial, [FTDI], ["usb://0403:6001?at=usb-1:1.0", serial]) == FTDI
+
+
 def test_each_port_of_an_adapter_that_has_several_is_its_own():
     assert [link_of(port, [FTDI, SECOND]) for port in (FTDI, SECOND)] == [
         "usb://0403:6001/A1",
