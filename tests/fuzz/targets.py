@@ -261,10 +261,10 @@ def fuzz_websocket(data):
     for chunk in chunks(data):
         found += frames.feed(chunk)
         assert held(frames) <= 16 * SMALL + ROOM, held(frames)
-    assert _together(found) == _together(whole)
+    assert together(found) == together(whole)
 
 
-def _together(messages):
+def together(messages):
     """Join what was passed on in a row: beyond a frame that is too long it comes in as many pieces as were read."""
     joined = []
     for first, payload in messages:

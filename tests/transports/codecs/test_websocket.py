@@ -5,6 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
+from tests.fuzz.targets import together
 from transports.codecs.websocket import FIN_BINARY, FIN_TEXT, Frames, encode
 
 LIMIT = 70_000
@@ -84,18 +85,7 @@ def test_any_chunks_give_the_same_and_no_byte_is_lost(data, cuts):
         found += frames.feed(data[at : at + size])
         at += size
     expected = Frames(limit).feed(data)
-
-    def joined(messages):
-        """What was given up on comes in as many pieces as there were reads."""
-        merged = []
-        for first, payload in messages:
-            if merged and not first and not merged[-1][0]:
-                merged[-1] = (0, merged[-1][1] + payload)
-            else:
-                merged.append((first, payload))
-        return merged
-
-    assert joined(found) == joined(expected)
+    assert together(found) == together(expected)
 
 
 @given(st.lists(st.tuples(st.sampled_from([FIN_TEXT, FIN_BINARY]), st.binary(max_size=300)), max_size=6))
