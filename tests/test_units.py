@@ -99,3 +99,16 @@ def test_the_box_in_one_and_the_box_in_two_do_not_run_at_once(kind):
         if (ROOT / f"systemd/{unit}.{kind}").exists():  # what conflicts is stopped, before the other is started
             assert values(f"{unit}.{kind}", "Conflicts") == [f"{other}.{kind}"]
             assert f"{other}.{kind}" in values(f"{unit}.{kind}", "After")[0].split()
+
+
+def test_a_first_boot_enables_the_box_in_one_service(tmp_path):
+    """By systemd itself, which presets every unit when a machine boots for the first time."""
+    units, presets = tmp_path / "usr/lib/systemd/system", tmp_path / "usr/lib/systemd/system-preset"
+    for folder in (units, presets):
+        folder.mkdir(parents=True)
+    for file in (*(ROOT / "systemd").glob("*.service"), *(ROOT / "systemd").glob("*.socket")):
+        shutil.copy(file, units)
+    shutil.copy(ROOT / "systemd/edge.preset", presets / "50-edge.preset")
+    subprocess.run(["systemctl", f"--root={tmp_path}", "preset-all"], check=True, capture_output=True, timeout=30)
+    enabled = {path.name for path in (tmp_path / "etc/systemd/system").rglob("*.wants/*")}
+    assert enabled == {"edge.service", "edge-http.socket", "edge-https.socket"}

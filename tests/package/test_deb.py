@@ -251,6 +251,7 @@ def test_the_package_says_what_it_needs_and_keeps_its_settings(package):
     for name in (
         "usr/bin/edge",
         "usr/lib/systemd/system/edge.service",
+        "usr/lib/systemd/system-preset/50-edge.preset",
         "usr/lib/udev/rules.d/70-edge-serial.rules",
         "usr/lib/modules-load.d/edge.conf",
         "usr/share/doc/edge/copyright",
