@@ -13,7 +13,7 @@ from update import data
 
 MARK = "edge.sqlite3"  # what every data folder has
 # Made anew by a box, or a part of a database that the copy has in it already.
-LEFT_OUT = ("lock", "control.sock", "backups", "*.sqlite3*", ".*")
+LEFT_OUT = ("lock", "*.lock", "control.sock", "backups", "*.sqlite3*", ".*")
 
 
 class NotABackupError(ValueError):
@@ -37,11 +37,19 @@ def unpack(source: IO[bytes], folder: Path) -> None:
     try:
         with tarfile.open(fileobj=source, mode="r|") as tar:
             tar.extractall(folder, filter="data")
+        _keep_private(folder)
         for path in [folder / MARK, *data.databases(folder)]:
             _look_at(path)
     except (tarfile.TarError, sqlite3.Error, OSError) as error:
         shutil.rmtree(folder)
         raise NotABackupError(f"this is no backup of a box: {error}") from error
+
+
+def _keep_private(folder: Path) -> None:
+    """Take from everybody but the owner what the archive's filter gives them: it forgets the rights of folders."""
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & 0o700)
 
 
 def _look_at(path: Path) -> None:

@@ -59,11 +59,9 @@ def two_services(story: Story) -> None:
 def _commands(story: Story) -> tuple[str, str]:
     """Return the two commands that the pages on the box give for it."""
     text = story.guest.ask(f"cat {PAGES}")
-    there = re.search(r"systemctl disable edge && systemctl enable --now [^`\n]+", text)
-    back = re.search(r"systemctl disable edge-web edge-devices && systemctl enable --now [^`\n]+", text)
-    assert there, "services.md says how to run two services"
-    assert back, "services.md says how to go back"
-    return there[0], back[0]
+    lines = re.findall(r"^    (systemctl (?:disable|enable) --now edge[^\n]+)$", text, re.MULTILINE)
+    assert len(lines) == 4, "services.md says how to run two services, and how to go back"
+    return " && ".join(lines[:2]), " && ".join(lines[2:])
 
 
 def _packets(story: Story, what: str) -> str:

@@ -19,6 +19,7 @@ def folder(tmp_path):
     made.mkdir()
     (made / "secret-key").write_text("key")
     (made / "lock").write_text("process 7")
+    (made / "files.lock").touch()
     (made / "certificates").mkdir()
     (made / "certificates" / "own.pem").write_text("pem")
     return made
@@ -36,6 +37,7 @@ def test_a_backup_of_a_box_that_writes_is_whole_and_comes_back(folder, tmp_path)
     archive.unpack(written, tmp_path / "back")
     back = sorted(str(path.relative_to(tmp_path / "back")) for path in (tmp_path / "back").rglob("*"))
     assert back == ["certificates", "certificates/own.pem", "edge.sqlite3", "secret-key"]
+    assert [path for path in (tmp_path / "back").rglob("*") if path.stat().st_mode & 0o077] == []
     with closing(sqlite3.connect(tmp_path / "back" / "edge.sqlite3")) as read:
         assert read.execute("SELECT name FROM device").fetchall() == [("radio",)]
     assert [path.name for path in tmp_path.iterdir() if path.name not in ("edge", "back")] == []
