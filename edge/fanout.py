@@ -64,6 +64,7 @@ class Leg:
     app: App
     consumer: str  # for people
     match: str = ""
+    hears: bool = True  # False: it is given its connect and its disconnect, and no other event
     wants: Callable[[Mapping[str, Any]], bool] | None = None  # None: every event
     scope: tuple[tuple[str, Any], ...] = ()  # added to the leg's scope
     first: tuple[Event, ...] = ()  # sent to the transport when the leg begins
@@ -91,6 +92,7 @@ class FanOut:
         self.legs = legs
         self.farewell: tuple[int, str] = (CloseCode.RESTART, "the box is stopping")
         self._runs: dict[object, Run] = {}
+        self._hearers: tuple[Run, ...] = ()  # those of them that are given what is heard
         self._records: dict[object, _Record] = {}
         self._lingering: list[asyncio.Task[None]] = []
         self._connection: tuple[Scope, Send] | None = None
@@ -123,15 +125,15 @@ class FanOut:
         """
         if self._connection is None or self._waiting:
             return False
-        runs = tuple(self._runs.values())  # a handler may begin at once, and change what runs
-        for run in runs:
-            if not run.mailbox.has_room:
-                return False
+        hearers = self._hearers  # a handler may begin at once, and change what runs
+        if len(hearers) == 1:
+            return hearers[0].hear(event)
+        if not all(run.mailbox.has_room for run in hearers):
+            return False
         if type(event) is Acknowledged:
-            event.receipt.hold()
-        for run in runs:
-            if run.takes(event):
-                run.mailbox.offer(run.copy(event))
+            event.receipt.hold()  # until each of them has it
+        for run in hearers:
+            run.hear(event)
         if type(event) is Acknowledged:
             event.receipt.release()
         return True
@@ -143,6 +145,7 @@ class FanOut:
         wanted = {leg.key for leg in legs}
         for key in [key for key in self._runs if key not in wanted]:
             run = self._runs.pop(key)
+            self._hearers = tuple(other for other in self._hearers if other is not run)
             run.close(CloseCode.GOING_AWAY, "the route was taken out")
             self._linger(run.task)
         for key in [key for key in self._records if key not in wanted]:
@@ -190,13 +193,15 @@ class FanOut:
     def _start(self, leg: Leg, scope: Scope, send: Send) -> None:
         if not leg.problem and leg.key not in self._runs:
             record = self._records.setdefault(leg.key, _Record())
-            self._runs[leg.key] = Run(leg, scope, send, record.faults)
+            run = self._runs[leg.key] = Run(leg, scope, send, record.faults)
+            if leg.hears:
+                self._hearers += (run,)
 
     async def _deliver(self, event: Event) -> None:
         late = [
             (run, copy)
-            for run in self._runs.values()
-            if run.takes(event) and not run.mailbox.offer(copy := run.copy(event))
+            for run in self._hearers
+            if (copy := run.copy(event)) is not None and not (run.mailbox.offer(copy) or run.mailbox.closed)
         ]
         if late:
             self._waiting = True
@@ -211,7 +216,7 @@ class FanOut:
         """Tell every leg goodbye and wait for it; who is still busy then lingers."""
         stopping = ending["code"] == CloseCode.RESTART
         code, reason = self.farewell if stopping else (ending["code"], ending.get("reason", ""))
-        runs, self._runs = self._runs, {}
+        runs, self._runs, self._hearers = self._runs, {}, ()
         for run in runs.values():
             run.close(code, reason, drain=0 if stopping else DRAIN, link_stays=False)
         tasks = [run.task for run in runs.values()]
@@ -243,6 +248,7 @@ class Run:
         self.device: str = scope.get("device", "")
         self.mailbox = Mailbox()
         self._send = send
+        self._wants = leg.wants
         self._watch = leg.watch() if leg.watch is not None else None
         self._faults = faults
         self._next = ""  # what follows the latest fault, in words
@@ -253,17 +259,21 @@ class Run:
         self.mailbox.offer(self._connect())
         self.task = asyncio.create_task(self._run(), name=f"edge-leg-{self.device}-{leg.consumer}")
 
-    def takes(self, event: Event) -> bool:
-        """Tell whether an event is for this leg."""
-        if self.mailbox.closed or (self.leg.wants is not None and not self.leg.wants(event)):
-            return False
-        return self._watch is None or self._watch.takes(event)
+    def hear(self, event: Event) -> bool:
+        """Take a copy of an event that is for this leg; False where there is no room for it."""
+        copied = self.copy(event)
+        return copied is None or self.mailbox.offer(copied) or self.mailbox.closed
 
-    def copy(self, event: Event) -> Event:
-        """Return this leg's own copy of an event, with its receipt where it has one."""
+    def copy(self, event: Event) -> Event | None:
+        """Return this leg's own copy of an event, with its receipt where it has one; None where it is not for it."""
+        if self._wants is not None and not self._wants(event):
+            return None
+        if self._watch is None:
+            return copy_of(event)
+        if not self._watch.takes(event):
+            return None
         copied = copy_of(event)
-        if self._watch is not None:
-            self._watch.adapt(copied)
+        self._watch.adapt(copied)
         return copied
 
     def text(self) -> str:

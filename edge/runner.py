@@ -165,7 +165,7 @@ class Runner:
         logger.info("%s: up", self.plan.device.name)
 
     def _all_legs(self, legs: tuple[Leg, ...]) -> tuple[Leg, ...]:
-        own = Leg(key="device channel", app=self.channel.serve, consumer="", wants=lambda _event: False)
+        own = Leg(key="device channel", app=self.channel.serve, consumer="", hears=False)
         return (own, *legs)
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:

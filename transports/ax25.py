@@ -55,26 +55,26 @@ class Ax25Session:
                 continue
             raw = body[1:]
             try:
-                decoded = ax25.decode(raw)
+                header, octet, pid, info = ax25.split(raw)
             except ax25.FrameError:
                 self._not_ax25 += 1
                 continue
-            header, control = decoded.header, ax25.read_control(decoded.control)
+            control = ax25.read_control(octet)
             events.append(
                 {
                     "type": "ax25.receive",
                     "port": body[0] >> 4,
                     "source": header.source_text,
                     "destination": header.destination_text,
-                    "via": list(header.path_texts),
-                    "control": decoded.control,
+                    "via": [*header.path_texts],
+                    "control": octet,
                     "frame": control.name,
                     "command": header.command,
                     "poll": control.poll,
                     "nr": control.nr,
                     "ns": control.ns,
-                    "pid": decoded.pid,
-                    "info": decoded.info,
+                    "pid": pid,
+                    "info": info,
                     "raw": raw,
                     "time": now,
                 }

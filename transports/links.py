@@ -40,7 +40,7 @@ CLOSE_TIMEOUT = 1.0  # seconds for what is still to be written
 CLOSE_POLL = 0.02  # seconds between looks at what a closing port has still to write; no event tells
 AGWPE_PORT = 8000  # where AGWPE servers listen; agwpe:// is TCP, and the session's business (`transports.agwpe`)
 DEAD_PEER = 60  # seconds after which a TCP peer that answers nothing is gone
-READ_SIZE = 16_384  # bytes; a pty gives at most 4,096 at once, TCP more
+READ_SIZE = 4096  # bytes of a serial port at once; the kernel keeps no more for a reader
 WRITE_LIMIT = 1024  # bytes waiting to be written before `drain` waits: about a second at 9600 Bd
 
 
@@ -62,6 +62,7 @@ class Link(asyncio.Protocol):
         self.node = ""  # of a serial port: what was opened
         self.reason = ""  # why it is gone, in plain words; empty while it is up
         self._receiver = receiver
+        self.data_received = receiver.received  # type: ignore[method-assign]  # called by asyncio; nothing in between
         # Any: asyncio's, pyserial-asyncio's and our own memory transports, alike in what is used here.
         self._transport: Any = None
         self._written = 0  # bytes, ever
@@ -160,10 +161,6 @@ class Link(asyncio.Protocol):
         """Begin; called by asyncio, for a serial port by its opener too."""
         self._transport = transport
         self._transport.set_write_buffer_limits(high=WRITE_LIMIT)
-
-    def data_received(self, data: bytes) -> None:
-        """Hand on what was read; called by asyncio."""
-        self._receiver.received(data)
 
     def pause_writing(self) -> None:
         """Make `drain` wait; called by asyncio."""

@@ -102,6 +102,7 @@ class _Connection:
     def __init__(self, session: Session) -> None:
         loop = asyncio.get_running_loop()
         self.session = session
+        self._receive_bytes = session.receive_bytes
         self.mailbox = Mailbox()
         self.link: Link
         self.over: asyncio.Future[None] = loop.create_future()  # lost, or closed by the app
@@ -121,7 +122,7 @@ class _Connection:
         if active is not None:
             active.begin()
         try:
-            self.hand_on(self.session.receive_bytes(data, time.time()))
+            self.hand_on(self._receive_bytes(data, time.time()))
         except RemoteProtocolError as error:
             self.fail(error)
         except Exception:  # the fence: a stranger's packet that meets a bug of ours must not take the link down

@@ -68,23 +68,26 @@ class Eager:
     def _take(self, event: Event) -> bool:
         """Begin with an event's handler; False where it has to go the long way. The mailbox's `hand_on`."""
         begin = self._handlers.get(event["type"])
-        if begin is None or type(event) is Acknowledged or asyncio.current_task(self._loop) is not None:
+        if begin is None or type(event) is Acknowledged or self._consumer._closed:  # noqa: SLF001  (as above)
             return False
-        if self._consumer._closed or not self._mailbox.lend_turn(self._loop.time()):  # noqa: SLF001  (as above)
-            return False
-        handling = begin(self._consumer, event)
+        loop, task = self._loop, self._task
         try:
-            _enter_task(self._loop, self._task)  # type: ignore[arg-type]  # made within a task
-            try:
-                waits_for = self._context.run(handling.send, None)
-            finally:
-                _leave_task(self._loop, self._task)  # type: ignore[arg-type]  # as above
+            _enter_task(loop, task)  # type: ignore[arg-type]  # made within a task
+        except RuntimeError:
+            return False  # another task is running
+        try:
+            if not self._mailbox.lend_turn(loop.time()):
+                return False
+            handling = begin(self._consumer, event)
+            waits_for = self._context.run(handling.send, None)
         except StopIteration:
             return True
         except BaseException as error:  # noqa: BLE001  (the task's own to raise)
             self._begun = _Rest(event, None, None, error)
         else:
             self._begun = _Rest(event, handling, waits_for, None)
+        finally:
+            _leave_task(loop, task)  # type: ignore[arg-type]  # as above
         self._mailbox.stir()
         return True
 

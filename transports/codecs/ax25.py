@@ -109,7 +109,8 @@ def _read_control(octet: int) -> Control:
     return Control(name=_NAMES.get(octet & ~_POLL_FINAL, "unknown"), poll=poll)
 
 
-_CONTROLS = tuple(_read_control(octet) for octet in range(256))
+# Says what a control octet means, modulo 8 (4.2); every octet has an answer.
+read_control = tuple(_read_control(octet) for octet in range(256)).__getitem__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,16 +275,26 @@ class Frame:
 
 def decode(data: bytes) -> Frame:
     """Read one frame, from the destination address to the last info octet; raises `FrameError`."""
-    end = _header_end(data)
-    header = _decode_header(data[:end])
-    if end >= len(data):
-        raise FrameError(f"control field: expected at byte {end}, came the end of the frame")
-    control = data[end]
-    if not carries_pid(control):
-        return Frame(header=header, control=control, pid=None, info=data[end + 1 :])
-    if end + 1 >= len(data):
+    header, control, pid, info = split(data)
+    return Frame(header=header, control=control, pid=pid, info=info)
+
+
+def split(data: bytes) -> tuple[Header, int, int | None, bytes]:
+    """Read one frame as `decode` does, and return its header, control octet, PID and info.
+
+    For whoever needs the parts and no value of them: making a value costs as much as all the reading.
+    """
+    end, size = _MIN_HEADER, len(data)
+    while end < size and not data[end - 1] & 1:
+        end += ADDRESS_SIZE
+    if end >= size or end > _MAX_HEADER:
+        raise _header_error(data)
+    header, control = _decode_header(data[:end]), data[end]
+    if control != UI and not carries_pid(control):
+        return header, control, None, data[end + 1 :]
+    if end + 1 >= size:
         raise FrameError(f"PID: expected at byte {end + 1} for control {control:#04x}, came the end of the frame")
-    return Frame(header=header, control=control, pid=data[end + 1], info=data[end + 2 :])
+    return header, control, data[end + 1], data[end + 2 :]
 
 
 def encode(frame: Frame) -> bytes:
@@ -298,14 +309,16 @@ def encode(frame: Frame) -> bytes:
     return frame.header.encoded + _octet(frame.control, "control") + pid + frame.info
 
 
-def read_control(octet: int) -> Control:
-    """Say what a control octet means, modulo 8 (4.2); every octet has an answer."""
-    return _CONTROLS[octet]
-
-
 def carries_pid(control: int) -> bool:
     """Whether a frame with this control octet has a PID: only I and UI frames do (3.4)."""
     return not control & 1 or control & ~_POLL_FINAL == UI
+
+
+def _header_error(data: bytes) -> FrameError:
+    """Say what is wrong with a frame that has no control field where one is looked for."""
+    end = _header_end(data)
+    _decode_header(data[:end])
+    return FrameError(f"control field: expected at byte {end}, came the end of the frame")
 
 
 def _header_end(data: bytes) -> int:

@@ -72,6 +72,18 @@ def test_noise_gives_the_same_frames_and_counts_in_any_chunks(data, cuts):
     assert parts.malformed == whole.malformed
 
 
+def test_each_short_read_gives_the_same_frames_wherever_it_is_cut():
+    start = b"\xc0\x00heard before\xc0"  # a decoder at rest takes a whole frame by a shorter way
+    for length in range(1, 7):
+        for octets in itertools.product(b"\xc0\xdb\xdca", repeat=length):
+            data, expected = bytes(octets), Decoder(max_frame=3)
+            frames = expected.receive_bytes(start + bytes(octets) + b"\xc0")
+            for cut in range(length):
+                decoder = Decoder(max_frame=3)
+                assert decode_in_chunks(decoder, [start, data[:cut], data[cut:], b"\xc0"]) == frames, (data, cut)
+                assert (decoder.oversized, decoder.malformed) == (expected.oversized, expected.malformed)
+
+
 def test_leaving_kiss_is_ff_on_the_wire_whatever_the_port():
     assert kiss.encode(KissFrame(command=Command.RETURN)) == b"\xc0\xff\xc0"
     assert kiss.encode(KissFrame(port=3, command=Command.RETURN)) == b"\xc0\xff\xc0"

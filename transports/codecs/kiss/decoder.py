@@ -14,7 +14,8 @@ from transports.codecs.kiss.dialect import PLAIN, KissDialect
 from transports.codecs.kiss.frames import FEND, FESC, MAX_FRAME, KissFrame, unstuff
 
 _COMMAND = 0x0F  # the low nibble of the type byte; 0 is data
-_FEND = FEND[0]
+_FEND, _FESC = FEND[0], FESC[0]  # as numbers: a cold cache finds those in half the time
+_WHOLE = 3  # pieces of a read that is one frame: nothing, the frame, nothing
 PLAIN_AGAIN = 16  # data frames; aprx offers its sums anew every half hour at the latest
 
 
@@ -47,6 +48,7 @@ class Decoder:
         self._tail = bytearray()  # of a frame whose FEND has not come; appending costs O(1), even byte by byte
         self._skipping = True  # until the next FEND: before the first one, and inside an oversized frame
         self._synchronised = False
+        self._at_rest = False  # a frame has ended, none has begun, and none needs more than to be cut out
         self._plain_in_a_row = 0
 
     def receive_bytes(self, data: bytes) -> list[KissFrame]:
@@ -60,9 +62,14 @@ class Decoder:
         """
         if _FEND not in data:  # one byte of a slow line, mostly: nothing ends here
             self._keep(data)
+            self._at_rest = False
             return []
         pieces = data.split(FEND)
-        escaped = FESC in data
+        escaped = _FESC in data
+        if self._at_rest and not escaped and len(pieces) == _WHOLE:
+            body = pieces[1]
+            if 0 < len(body) == len(data) - 2 <= self._max_frame:
+                return [body]  # what a read of a quiet line mostly gives: one frame as it stands
         if self._skipping:
             self._synchronise(pieces.pop(0))
         elif self._tail:
@@ -70,6 +77,7 @@ class Decoder:
             pieces[0] = bytes(self._tail) + pieces[0]
             self._tail.clear()
         self._keep(pieces.pop())
+        self._at_rest = self._unsummed and not (self._skipping or self._tail)
         bodies = [piece for piece in pieces if piece]
         if escaped:
             bodies = self._unstuffed(bodies)
