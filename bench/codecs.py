@@ -111,9 +111,14 @@ def _heads(given: list[bytes]) -> list[str]:
 
 
 def _heads_first_time(given: list[bytes]) -> list[str]:
-    for cache in (ax25._decode_header, ax25._decode_address):  # noqa: SLF001  (what only a bench does has no name)
-        cache.cache_clear()
+    _forget()
     return _heads(given)
+
+
+def _forget() -> None:
+    """Empty the caches of headers; what only a bench does has no public name."""
+    ax25._headers.clear()  # noqa: SLF001
+    ax25._decode_address.cache_clear()  # noqa: SLF001
 
 
 def _peer_heads(given: list[bytes]) -> list[str]:
@@ -175,8 +180,7 @@ def _values(reads: list[bytes]) -> list[object]:
 def _values_first_time(reads: list[bytes]) -> list[object]:
     found, once = [], len(frames.chunks())
     for at in range(0, len(reads), once):
-        for cache in (ax25._decode_header, ax25._decode_address):  # noqa: SLF001  (what only a bench does has no name)
-            cache.cache_clear()
+        _forget()
         found += _values(reads[at : at + once])
     return found
 

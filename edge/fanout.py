@@ -84,12 +84,14 @@ class _Record:
 class FanOut:
     """The ASGI app. One per device: it keeps the legs, and what they did, from link to link.
 
+    ``heard`` is told of each event but connect and disconnect; it must neither block, nor raise, nor change it.
     ``farewell`` is the code and reason that the legs are told when the connection is cancelled: only the one who
     cancels knows whether the device was taken out or the box stops.
     """
 
-    def __init__(self, legs: tuple[Leg, ...] = ()) -> None:
+    def __init__(self, legs: tuple[Leg, ...] = (), heard: Callable[[Event], None] | None = None) -> None:
         self.legs = legs
+        self._heard = heard
         self.farewell: tuple[int, str] = (CloseCode.RESTART, "the box is stopping")
         self._runs: dict[object, Run] = {}
         self._hearers: tuple[Run, ...] = ()  # those of them that are given what is heard
@@ -97,13 +99,14 @@ class FanOut:
         self._lingering: list[asyncio.Task[None]] = []
         self._connection: tuple[Scope, Send] | None = None
         self._drops = DropLog(logger, "a device")
-        self._waiting = False  # with an event, for a leg that has no room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, to its end."""
         ending: Event = {"code": int(CloseCode.RESTART)}
         self._connection = (scope, send)
         self._drops.dropper = scope.get("device", "") or "a device"
+        if (mailbox := Mailbox.behind(receive)) is not None:
+            mailbox.hand_on = self._take
         try:
             for leg in self.legs:
                 self._start(leg, scope, send)
@@ -113,29 +116,30 @@ class FanOut:
                     ending = event
                     return
                 if not event["type"].endswith(".connect"):
+                    if self._heard is not None:
+                        self._heard(event)
                     await self._deliver(event)
         finally:
             self._connection = None
             await self._finish(scope, ending)
 
-    def take(self, event: Event) -> bool:
-        """Hand an event to the legs at once, without a turn of the loop; False where one of them has no room for it.
-
-        Then it has to come by ``receive``, as it has to where another event is still on its way.
-        """
-        if self._connection is None or self._waiting:
-            return False
+    def _take(self, event: Event) -> bool:
+        """Hand an event to the legs at once; False where one of them has no room. The mailbox's `hand_on`."""
         hearers = self._hearers  # a handler may begin at once, and change what runs
         if len(hearers) == 1:
-            return hearers[0].hear(event)
-        if not all(run.mailbox.has_room for run in hearers):
+            if not hearers[0].hear(event):
+                return False
+        elif not all(run.mailbox.has_room for run in hearers):
             return False
-        if type(event) is Acknowledged:
-            event.receipt.hold()  # until each of them has it
-        for run in hearers:
-            run.hear(event)
-        if type(event) is Acknowledged:
-            event.receipt.release()
+        else:
+            if type(event) is Acknowledged:
+                event.receipt.hold()  # until each of them has it
+            for run in hearers:
+                run.hear(event)
+            if type(event) is Acknowledged:
+                event.receipt.release()
+        if self._heard is not None:
+            self._heard(event)
         return True
 
     def update(self, legs: tuple[Leg, ...]) -> None:
@@ -204,11 +208,7 @@ class FanOut:
             if (copy := run.copy(event)) is not None and not (run.mailbox.offer(copy) or run.mailbox.closed)
         ]
         if late:
-            self._waiting = True
-            try:
-                taken = await asyncio.gather(*(run.mailbox.put(copy) for run, copy in late))
-            finally:
-                self._waiting = False
+            taken = await asyncio.gather(*(run.mailbox.put(copy) for run, copy in late))
             for run in [run for (run, _), was_taken in zip(late, taken, strict=True) if not was_taken]:
                 self._drops.count(1, run.leg.consumer)
 
@@ -250,6 +250,7 @@ class Run:
         self._send = send
         self._wants = leg.wants
         self._watch = leg.watch() if leg.watch is not None else None
+        self._takes_all = self._wants is None and self._watch is None
         self._faults = faults
         self._next = ""  # what follows the latest fault, in words
         self._ended = ""  # why it does not run although the link is up
@@ -261,7 +262,8 @@ class Run:
 
     def hear(self, event: Event) -> bool:
         """Take a copy of an event that is for this leg; False where there is no room for it."""
-        copied = self.copy(event)
+        # The usual event and leg, without another call.
+        copied = dict(event) if self._takes_all and type(event) is not Acknowledged else self.copy(event)
         return copied is None or self.mailbox.offer(copied) or self.mailbox.closed
 
     def copy(self, event: Event) -> Event | None:

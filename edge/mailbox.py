@@ -40,7 +40,6 @@ CATCH_UP = 1000  # messages of a layer lane that is more than half full, for one
 DRAIN = 2.0  # seconds that a consumer has for what was heard before its link went
 NONE_YET: deque[Event] = deque(maxlen=0)  # of every lane until its first message; a deque of its own costs 700 bytes
 BURST = 16  # messages read in one turn of the loop; of a hundred flooded readers each reads within its grace
-LENT = 0.001  # seconds in which a reader may be spared a burst of turns, no more
 
 HandOn = Callable[[Event], bool]  # takes an event of the transport at once: True where it has
 
@@ -66,7 +65,6 @@ class Mailbox:
         "_last",
         "_layer",
         "_lent",
-        "_lent_until",
         "_run",
         "_transport",
         "_waiter",
@@ -85,14 +83,13 @@ class Mailbox:
     ) -> None:
         self.dropped = 0
         self.given_up = 0  # events that readers raised on too often
-        # A reader that passes the transport's events on to others may take them in the very call that brings them, and
-        # save a turn of the loop: True where it has. It is asked only where nothing waits before the event.
+        # A reader may take the transport's events in the very call that brings them, and save a turn of the loop: True
+        # where it has. It is asked only while it rests, that is, waits for a message and nothing is before the event.
         self.hand_on: HandOn | None = None
         self._in_hand: Acknowledged | None = None  # read last, handled when the reader comes back
         self._lent: list[Acknowledged] = []  # read, and handled when `give_back` says so
         self._transport = _Queue(transport_capacity, transport_grace)
         self._layer = _Queue(layer_capacity, layer_grace)
-        self._lent_until = 0.0  # when turns are counted anew, in the loop's time
         self._run = 0  # messages of the layer since the last of the transport
         self._last: Event | None = None
         self._hurried = False
@@ -140,11 +137,18 @@ class Mailbox:
 
     def offer(self, message: Event, lane: Lane = TRANSPORT) -> bool:
         """Take a message if there is room; never waits. False means that it was not taken (and not yet counted)."""
+        waiter = self._waiter  # pending only where both lanes are empty, and the mailbox is open
+        if (
+            waiter is not None
+            and self.hand_on is not None
+            and lane is TRANSPORT
+            and not waiter.done()
+            and self.hand_on(message)
+        ):
+            return True
         queue = self._transport if lane is TRANSPORT else self._layer
         if self._last is not None or (len(queue.messages) >= queue.capacity and type(message) is not Acknowledged):
             return False
-        if self.hand_on is not None and lane is TRANSPORT and not queue.messages and self.hand_on(message):
-            return True
         if queue.messages is NONE_YET:
             queue.messages = deque()
         if type(message) is Acknowledged:
@@ -219,19 +223,6 @@ class Mailbox:
     def unfinished(self) -> bool:
         """Whether an event with a receipt was read and not handled: one that its reader raised on."""
         return self._in_hand is not None or bool(self._lent)
-
-    def lend_turn(self, now: float) -> bool:
-        """Tell whether the reader rests, with nothing before the next event, and count that it was spared its turn.
-
-        ``now`` is the loop's time, in seconds: a reader is spared `BURST` turns in each `LENT`, so that the loop turns.
-        """
-        if self._waiter is None or self._waiter.done() or self._layer.messages:
-            return False
-        if now >= self._lent_until:
-            self._lent_until = now + LENT
-            self._burst = 0
-        self._burst += 1
-        return self._burst <= BURST
 
     def stir(self, _: object = None) -> None:
         """Wake the reader although nothing came: there may be something elsewhere."""

@@ -24,7 +24,6 @@ from edge.errors import ConfigError, LinkLost, LocalProtocolError, Refused, Remo
 from edge.fanout import FanOut, Leg
 from edge.gate import Gate, Licence, is_connected_mode
 from edge.layers.base import ChannelLayer
-from edge.mailbox import Mailbox
 from edge.outbox import Outbox
 from edge.outbox_events import LIFETIMES, OutboxRefused
 from edge.registry import Device, Kind, Server
@@ -69,7 +68,7 @@ class Runner:
         if outbox is not None and f"{plan.kind.scope_type}.send" in LIFETIMES:
             self.delivery = Delivery(plan.device.name, plan.licence.callsign, outbox)
             board.outbox = outbox.of(plan.device.name).counts
-        self.fanout = FanOut(self._all_legs(plan.legs))
+        self.fanout = FanOut(self._all_legs(plan.legs), self._note)
         self._refusals = RefusalLog(logger, plan.device.name)
         self._server: Server | None = None
         self._send: Send | None = None
@@ -170,18 +169,10 @@ class Runner:
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The app that the transport calls: the fan-out, between the tap and the gate."""
-
-        async def heard() -> Event:
-            event = await receive()
-            self._note(event)
-            return event
-
-        if (mailbox := Mailbox.behind(receive)) is not None:
-            mailbox.hand_on = self._hand_on
         self._send = send
         delivering = asyncio.create_task(self._deliver(send), name=f"edge-outbox-{self.plan.device.name}")
         try:
-            await self.fanout(scope, heard, partial(self._gated, send))
+            await self.fanout(scope, receive, partial(self._gated, send))
         finally:
             self._send = None
             delivering.cancel()
@@ -198,13 +189,6 @@ class Runner:
             await self.keep(event)
         elif (refusal := await self._pass_gate(send, event)) and is_connected_mode(event):
             raise Refused(refusal)
-
-    def _hand_on(self, event: Event) -> bool:
-        """Hand what was heard to the routes in the call that brought it, where all of them have room."""
-        if not self.fanout.take(event):
-            return False
-        self._note(event)
-        return True
 
     def _note(self, event: Event) -> None:
         """Count and show what was heard."""

@@ -35,6 +35,7 @@ class Ax25Session:
         self.clock = Clock()
         self.tnc = Tnc(setup or Setup(), self.clock)
         self.is_active = self.tnc.setup.is_active
+        self._receive_bodies = self.tnc.receive_bodies
         self._not_ax25 = 0
 
     def scope(self) -> Mapping[str, Any]:
@@ -48,7 +49,7 @@ class Ax25Session:
     def receive_bytes(self, data: bytes, now: float) -> list[dict[str, Any]]:
         """Return an event for each frame; what is not AX.25 is counted."""
         events: list[dict[str, Any]] = []
-        for body in self.tnc.receive_bodies(data):
+        for body in self._receive_bodies(data):
             if body[0] & COMMAND:
                 if (answer := self.tnc.answer(body)) is not None:
                     events.append(answer)
@@ -59,7 +60,7 @@ class Ax25Session:
             except ax25.FrameError:
                 self._not_ax25 += 1
                 continue
-            control = ax25.read_control(octet)
+            control = ax25.CONTROLS[octet]
             events.append(
                 {
                     "type": "ax25.receive",

@@ -11,9 +11,9 @@ of the handler itself, as eager tasks of Python 3.12 do for a new task:
   meanwhile, so the order stays.
 * What it raises, the consumer's task raises, and so ends or goes on as ever.
 
-It is not done where another task is running (what it does must not be cut in two), where something waits before the
-event, for an event whose sender waits to hear that it was handled, or more than a burst in a millisecond: then the
-event goes the long way, by the mailbox.
+It is not done where the consumer does not rest or something waits before the event (`edge.mailbox`), where another task
+is running (what it does must not be cut in two), for an event whose sender waits to hear that it was handled, or more
+than a burst in a millisecond: then the event goes the long way, by the mailbox.
 """
 
 import asyncio
@@ -24,8 +24,11 @@ from contextvars import Context
 from typing import Any
 
 from edge.asgi import Event
-from edge.mailbox import Mailbox
+from edge.mailbox import BURST, Mailbox
 from edge.receipts import Acknowledged
+
+HALF_BURST = BURST // 2
+SPARED = 0.001  # seconds in which a consumer is spared a burst of turns of the loop at most: others have theirs
 
 Begin = Callable[[Any, Event], Coroutine[Any, Any, Any]]  # a compiled handler, of a consumer and an event
 
@@ -33,7 +36,17 @@ Begin = Callable[[Any, Event], Coroutine[Any, Any, Any]]  # a compiled handler, 
 class Eager:
     """The first steps of one consumer's handlers; made in its task, and by `close` out of use."""
 
-    __slots__ = ("_begun", "_consumer", "_context", "_handlers", "_loop", "_mailbox", "_task")
+    __slots__ = (
+        "_begun",
+        "_consumer",
+        "_context",
+        "_handlers",
+        "_loop",
+        "_mailbox",
+        "_spared",
+        "_spared_until",
+        "_task",
+    )
 
     def __init__(self, consumer: Any, handlers: Mapping[str, Begin], mailbox: Mailbox, context: Context) -> None:
         self._consumer = consumer
@@ -43,6 +56,8 @@ class Eager:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._begun: _Rest | None = None  # what has to be gone on with
+        self._spared = 0  # turns
+        self._spared_until = 0.0  # when they are counted anew, in the loop's time
         mailbox.hand_on = self._take
 
     def close(self) -> None:
@@ -71,13 +86,18 @@ class Eager:
         if begin is None or type(event) is Acknowledged or self._consumer._closed:  # noqa: SLF001  (as above)
             return False
         loop, task = self._loop, self._task
+        if self._spared >= HALF_BURST:  # only now, for asking the clock costs a tenth of the whole way
+            now = loop.time()
+            if now < self._spared_until:
+                return False
+            self._spared_until = now + SPARED
+            self._spared = 0
         try:
             _enter_task(loop, task)  # type: ignore[arg-type]  # made within a task
         except RuntimeError:
             return False  # another task is running
+        self._spared += 1
         try:
-            if not self._mailbox.lend_turn(loop.time()):
-                return False
             handling = begin(self._consumer, event)
             waits_for = self._context.run(handling.send, None)
         except StopIteration:

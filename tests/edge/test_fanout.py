@@ -57,19 +57,22 @@ class Connection:
         self.fan = fan or FanOut(legs)
         self.mailbox = Mailbox()
         self.mailbox.offer({"type": "aprs.connect"})
-        if self.at_once:
-            self.mailbox.hand_on = self.fan.take
         self.sent = []
         self.fault = None
 
     async def __aenter__(self):
-        self.task = asyncio.create_task(self.fan({"type": "aprs", "device": "vhf"}, self.mailbox.receive, self.send))
+        receive = self.mailbox.receive if self.at_once else self.receive
+        self.task = asyncio.create_task(self.fan({"type": "aprs", "device": "vhf"}, receive, self.send))
         await asyncio.sleep(0)
         return self
 
     async def __aexit__(self, *_):
         await self.end()
         await self.fan.stop()
+
+    async def receive(self):
+        """Hide that it is a mailbox's."""
+        return await self.mailbox.receive()
 
     async def send(self, event):
         if self.fault:
@@ -228,14 +231,24 @@ async def test_order_is_kept_where_a_leg_has_room_again_after_it_had_none():
         assert slow.texts == quick.texts == wanted
 
 
-async def test_what_a_route_was_given_at_once_it_has_before_the_call_returns(at_once):
+async def test_what_a_route_was_given_at_once_it_has_before_the_call_returns():
     app = App()
     async with Connection(leg("one", app)) as connection:
         await connection.until(lambda: app.verbs == ["connect"])
-        assert connection.fan.take({"type": "aprs.receive", "summary": "a"})
-        assert connection.fan.status()[0].waiting == 1
+        assert connection.mailbox.offer({"type": "aprs.receive", "summary": "a"})
+        assert connection.fan.status()[0].waiting == connection.at_once
         await connection.until(lambda: app.texts == ["a"])
-    assert not connection.fan.take({"type": "aprs.receive", "summary": "b"}), "nobody is there any more"
+    assert not connection.mailbox.offer({"type": "aprs.receive", "summary": "b"}), "nobody is there any more"
+
+
+async def test_each_event_that_was_heard_is_told_of_once_and_neither_connect_nor_disconnect():
+    told = []
+    fan = FanOut((leg("one", App()), leg("two", App())), told.append)
+    async with Connection(fan=fan) as connection:
+        await connection.hear("a", "b")
+        await connection.until(lambda: len(told) == 2)
+        await connection.end()
+    assert [event["summary"] for event in told] == ["a", "b"]
 
 
 async def test_a_sleeping_async_leg_delays_nobody_and_its_memory_is_bounded(caplog):

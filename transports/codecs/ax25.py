@@ -22,8 +22,8 @@ CALLSIGN_SIZE = 6  # characters; shorter ones are padded with blanks
 MAX_SSID = 15
 MAX_PATH = 8  # digipeaters; version 2.2 asks for two, APRS and all that is on the air use up to eight
 MAX_INFO = 256  # octets; N1 unless it was negotiated (6.7.2.3)
-HEADERS_KEPT = 2048  # decoded headers in the cache, about 1 kB each; the least recently heard goes first
-ADDRESSES_KEPT = 4096  # the same for single addresses, about 200 bytes each
+HEADERS_KEPT = 2048  # decoded headers, about 1 kB each; one more, and all are let go of
+ADDRESSES_KEPT = 4096  # the same for single addresses, about 200 bytes each; the least recently heard goes first
 
 UI = 0x03  # control: unnumbered information (4.3.3.6)
 NO_LAYER_3 = 0xF0  # PID: what APRS uses (3.4)
@@ -109,8 +109,8 @@ def _read_control(octet: int) -> Control:
     return Control(name=_NAMES.get(octet & ~_POLL_FINAL, "unknown"), poll=poll)
 
 
-# Says what a control octet means, modulo 8 (4.2); every octet has an answer.
-read_control = tuple(_read_control(octet) for octet in range(256)).__getitem__
+# What each control octet means, modulo 8 (4.2).
+CONTROLS = tuple(_read_control(octet) for octet in range(256))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,7 +289,7 @@ def split(data: bytes) -> tuple[Header, int, int | None, bytes]:
         end += ADDRESS_SIZE
     if end >= size or end > _MAX_HEADER:
         raise _header_error(data)
-    header, control = _decode_header(data[:end]), data[end]
+    header, control = _headers[data[:end]], data[end]
     if control != UI and not carries_pid(control):
         return header, control, None, data[end + 1 :]
     if end + 1 >= size:
@@ -336,9 +336,24 @@ def _header_end(data: bytes) -> int:
     )
 
 
-# Stations repeat themselves: a header found here costs a twentieth of a header read. Errors are not kept, they are rare
-# and must not push out what is heard.
-@lru_cache(maxsize=HEADERS_KEPT)
+class _Headers(dict[bytes, Header]):
+    """Headers by their octets. Stations repeat themselves: a header found here costs a twentieth of a header read.
+
+    No lru_cache: that remembers who came last, and what it touches for it is most of a lookup in a processor's cold
+    cache, which is what a radio's next frame finds. Errors are not kept; they are rare.
+    """
+
+    def __missing__(self, octets: bytes) -> Header:
+        header = _decode_header(octets)
+        if len(self) >= HEADERS_KEPT:
+            self.clear()
+        self[octets] = header
+        return header
+
+
+_headers = _Headers()
+
+
 def _decode_header(data: bytes) -> Header:
     if data[ADDRESS_SIZE - 1] & 1:
         raise FrameError(f"address field: expected a source, came its end after the destination: {data.hex(' ')}")

@@ -173,7 +173,14 @@ def test_a_frame_against_its_control_field_is_not_written(values):
 
 
 def test_the_caches_of_headers_and_addresses_are_bounded():
-    assert ax25._decode_header.cache_info().maxsize == ax25.HEADERS_KEPT
+    ax25._headers.clear()  # of what other tests decoded
+    for number in range(ax25.HEADERS_KEPT + 10):
+        source = f"B{number}"
+        sent = ax25.encode(Frame.ui(source=source, destination="A", info=b"x"))
+        assert ax25.decode(sent).source_text == source
+        assert ax25.decode(sent).header is ax25.decode(sent).header
+        assert len(ax25._headers) <= ax25.HEADERS_KEPT
+    assert len(ax25._headers) == 10  # all were let go of, and it began anew
     assert ax25._decode_address.cache_info().maxsize == ax25.ADDRESSES_KEPT
 
 
@@ -208,17 +215,17 @@ CONTROLS = [
 
 @pytest.mark.parametrize(("octet", "name", "poll", "nr", "ns"), CONTROLS)
 def test_a_control_octet_says_what_the_standard_says_and_comes_back(octet, name, poll, nr, ns):
-    control = ax25.read_control(octet)
+    control = ax25.CONTROLS[octet]
     assert (control.name, control.poll, control.nr, control.ns) == (name, poll, nr, ns)
     assert control.octet == octet
 
 
 def test_every_octet_has_a_meaning_and_all_that_are_known_come_back():
-    known = [octet for octet in range(256) if ax25.read_control(octet).name != "unknown"]
-    assert all(ax25.read_control(octet).octet == octet for octet in known)
+    known = [octet for octet in range(256) if ax25.CONTROLS[octet].name != "unknown"]
+    assert all(ax25.CONTROLS[octet].octet == octet for octet in known)
     assert len(known) == 128 + 64 + 2 * 9
     with pytest.raises(FrameError, match="expected one of I, RR"):
-        _ = ax25.read_control(0xFF).octet
+        _ = ax25.CONTROLS[0xFF].octet
 
 
 # The C bits by section 6.1.2: destination, source.
