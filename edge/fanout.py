@@ -126,21 +126,29 @@ class FanOut:
     def _take(self, event: Event) -> bool:
         """Hand an event to the legs at once; False where one of them has no room. The mailbox's `hand_on`."""
         hearers = self._hearers  # a handler may begin at once, and change what runs
-        if len(hearers) == 1:
-            if not hearers[0].hear(event):
+        if len(hearers) == 1 and type(event) is dict:  # the usual case, without a call that is not needed
+            run = hearers[0]
+            copied = event.copy() if run.takes_all else run.copy(event)
+            if copied is not None and not run.mailbox.offer(copied) and not run.mailbox.closed:
                 return False
         elif not all(run.mailbox.has_room for run in hearers):
             return False
         else:
-            if type(event) is Acknowledged:
-                event.receipt.hold()  # until each of them has it
-            for run in hearers:
-                run.hear(event)
-            if type(event) is Acknowledged:
-                event.receipt.release()
+            self._hand_to(hearers, event)
         if self._heard is not None:
             self._heard(event)
         return True
+
+    @staticmethod
+    def _hand_to(hearers: "Sequence[Run]", event: Event) -> None:
+        """Give each of them its copy; all of them have room."""
+        if type(event) is Acknowledged:
+            event.receipt.hold()  # until each of them has it
+        for run in hearers:
+            if (copied := run.copy(event)) is not None:
+                run.mailbox.offer(copied)
+        if type(event) is Acknowledged:
+            event.receipt.release()
 
     def update(self, legs: tuple[Leg, ...]) -> None:
         """Take other legs: what is equal is not touched, what is gone is told goodbye, what is new begins."""
@@ -250,7 +258,7 @@ class Run:
         self._send = send
         self._wants = leg.wants
         self._watch = leg.watch() if leg.watch is not None else None
-        self._takes_all = self._wants is None and self._watch is None
+        self.takes_all = self._wants is None and self._watch is None
         self._faults = faults
         self._next = ""  # what follows the latest fault, in words
         self._ended = ""  # why it does not run although the link is up
@@ -259,12 +267,6 @@ class Run:
         self._link_went = False  # a send of ours said so; its end follows
         self.mailbox.offer(self._connect())
         self.task = asyncio.create_task(self._run(), name=f"edge-leg-{self.device}-{leg.consumer}")
-
-    def hear(self, event: Event) -> bool:
-        """Take a copy of an event that is for this leg; False where there is no room for it."""
-        # The usual event and leg, without another call.
-        copied = dict(event) if self._takes_all and type(event) is not Acknowledged else self.copy(event)
-        return copied is None or self.mailbox.offer(copied) or self.mailbox.closed
 
     def copy(self, event: Event) -> Event | None:
         """Return this leg's own copy of an event, with its receipt where it has one; None where it is not for it."""

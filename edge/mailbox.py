@@ -65,6 +65,7 @@ class Mailbox:
         "_last",
         "_layer",
         "_lent",
+        "_resting",
         "_run",
         "_transport",
         "_waiter",
@@ -85,7 +86,9 @@ class Mailbox:
         self.given_up = 0  # events that readers raised on too often
         # A reader may take the transport's events in the very call that brings them, and save a turn of the loop: True
         # where it has. It is asked only while it rests, that is, waits for a message and nothing is before the event.
+        # It sets this itself, at another time.
         self.hand_on: HandOn | None = None
+        self._resting: HandOn | None = None  # the same, while it rests
         self._in_hand: Acknowledged | None = None  # read last, handled when the reader comes back
         self._lent: list[Acknowledged] = []  # read, and handled when `give_back` says so
         self._transport = _Queue(transport_capacity, transport_grace)
@@ -137,14 +140,8 @@ class Mailbox:
 
     def offer(self, message: Event, lane: Lane = TRANSPORT) -> bool:
         """Take a message if there is room; never waits. False means that it was not taken (and not yet counted)."""
-        waiter = self._waiter  # pending only where both lanes are empty, and the mailbox is open
-        if (
-            waiter is not None
-            and self.hand_on is not None
-            and lane is TRANSPORT
-            and not waiter.done()
-            and self.hand_on(message)
-        ):
+        hand_on = self._resting
+        if hand_on is not None and lane is TRANSPORT and hand_on(message):
             return True
         queue = self._transport if lane is TRANSPORT else self._layer
         if self._last is not None or (len(queue.messages) >= queue.capacity and type(message) is not Acknowledged):
@@ -310,10 +307,11 @@ class Mailbox:
             raise RuntimeError("a mailbox has one reader; another one is waiting for its next message already")
         self._burst = 0
         self._waiter = asyncio.get_running_loop().create_future()
+        self._resting = self.hand_on  # both lanes are empty, and the mailbox is open
         try:
             await self._waiter
         finally:
-            self._waiter = None
+            self._waiter = self._resting = None
 
     def _is_layers_turn(self) -> bool:
         return self._run < (CATCH_UP if len(self._layer.messages) > self._layer.capacity // 2 else 1)
@@ -330,6 +328,7 @@ class Mailbox:
         return self._last
 
     def _wake(self) -> None:
+        self._resting = None
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

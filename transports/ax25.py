@@ -16,6 +16,13 @@ from transports.tnc import Setup, Tnc
 from transports.tnc_profile import build_tnc
 
 COMMAND = 0x0F  # the low nibble of a KISS frame's type byte; 0 is data
+HEADS_KEPT = 1024  # about 1 kB each; one more, and all are let go of
+
+# What a station sends again and again: a KISS type byte and an AX.25 header, each with the event that they make before
+# UI, "no layer 3" and whatever follows. Where a header ends is said by its own octets: a frame that begins with one of
+# these has this header and no other, whatever its octets look like.
+_heads: dict[bytes, dict[str, Any]] = {}
+_UI = bytes((ax25.UI, ax25.NO_LAYER_3))
 
 
 def build(device: Device) -> StreamServer:
@@ -50,37 +57,52 @@ class Ax25Session:
         """Return an event for each frame; what is not AX.25 is counted."""
         events: list[dict[str, Any]] = []
         for body in self._receive_bodies(data):
-            if body[0] & COMMAND:
-                if (answer := self.tnc.answer(body)) is not None:
-                    events.append(answer)
-                continue
-            raw = body[1:]
-            try:
-                header, octet, pid, info = ax25.split(raw)
-            except ax25.FrameError:
-                self._not_ax25 += 1
-                continue
-            control = ax25.CONTROLS[octet]
-            events.append(
-                {
-                    "type": "ax25.receive",
-                    "port": body[0] >> 4,
-                    "source": header.source_text,
-                    "destination": header.destination_text,
-                    "via": [*header.path_texts],
-                    "control": octet,
-                    "frame": control.name,
-                    "command": header.command,
-                    "poll": control.poll,
-                    "nr": control.nr,
-                    "ns": control.ns,
-                    "pid": pid,
-                    "info": info,
-                    "raw": raw,
-                    "time": now,
-                }
-            )
+            head, found, info = body.partition(_UI)
+            known = _heads.get(head)
+            if known is not None and found:
+                event = known.copy()
+                event["via"] = [*event["via"]]
+                event["info"] = info
+                event["raw"] = body[1:]
+                event["time"] = now
+                events.append(event)
+            elif (read := self._read(body, now)) is not None:
+                events.append(read)
         return events
+
+    def _read(self, body: bytes, now: float) -> dict[str, Any] | None:
+        """Return the event of one body of KISS, the long way, or None where it makes none."""
+        if body[0] & COMMAND:
+            return self.tnc.answer(body)
+        raw = body[1:]
+        try:
+            header, octet, pid, info = ax25.split(raw)
+        except ax25.FrameError:
+            self._not_ax25 += 1
+            return None
+        control = ax25.CONTROLS[octet]
+        event = {
+            "type": "ax25.receive",
+            "port": body[0] >> 4,
+            "source": header.source_text,
+            "destination": header.destination_text,
+            "via": [*header.path_texts],
+            "control": octet,
+            "frame": control.name,
+            "command": header.command,
+            "poll": control.poll,
+            "nr": control.nr,
+            "ns": control.ns,
+            "pid": pid,
+            "info": info,
+            "raw": raw,
+            "time": now,
+        }
+        if octet == ax25.UI and pid == ax25.NO_LAYER_3:
+            if len(_heads) >= HEADS_KEPT:
+                _heads.clear()
+            _heads[body[: -len(info) - len(_UI)]] = {**event, "via": header.path_texts, "info": b"", "raw": b""}
+        return event
 
     def send(self, event: Mapping[str, Any]) -> bytes:
         """Return the KISS frame of a frame by its parts, UI where it names no other, or of ``raw``."""

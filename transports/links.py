@@ -21,6 +21,7 @@ import socket
 import termios
 import weakref
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -321,16 +322,21 @@ class _SerialTransport(serial_asyncio.SerialTransport):  # type: ignore[misc]  #
     overridden here stays as it is.
     """
 
+    def __init__(self, loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol, line: serial.Serial) -> None:
+        super().__init__(loop, protocol, line)
+        self._read = partial(os.read, line.fileno(), READ_SIZE)
+        self._received = protocol.data_received
+
     def _read_ready(self) -> None:
         try:
-            data = os.read(self._serial.fd, READ_SIZE)
+            data = self._read()
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
             self._close(exc=error)
             return
         if data:
-            self._protocol.data_received(data)
+            self._received(data)
         else:  # ready to be read, and nothing to read: the device is gone
             self._close(exc=serial.SerialException("the port ended"))
 

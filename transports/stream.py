@@ -122,12 +122,16 @@ class _Connection:
         if active is not None:
             active.begin()
         try:
-            self.hand_on(self._receive_bytes(data, time.time()))
+            for event in self._receive_bytes(data, time.time()):  # as `hand_on` does, without another call
+                if self._late or not self.mailbox.offer(event):
+                    self._late.append(event)
         except RemoteProtocolError as error:
             self.fail(error)
         except Exception:  # the fence: a stranger's packet that meets a bug of ours must not take the link down
             self.failed_reads += 1
             logger.exception("%s: what was read could not be understood: %s", self.link.name, data.hex(" "))
+        if self._late and self._relief is None:
+            self._wait_for_room()
         if active is not None:
             active.go_on()
 

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from edge import spec
 from edge.errors import LocalProtocolError
 from edge.registry import Device
+from transports import ax25 as ax25_transport
 from transports.ax25 import Ax25Session, build
 from transports.options import Ax25Options
 
@@ -45,6 +46,55 @@ def test_frames_in_any_chunks_are_the_same(session):
     bytewise = [event for byte in KISS * 3 for event in Ax25Session.receive_bytes(session, bytes([byte]), 1.0)]
     assert whole == bytewise
     assert len(whole) == 3
+
+
+def test_a_head_that_was_heard_before_makes_an_event_of_its_own(session):
+    ax25_transport._heads.clear()
+    first, second = session.receive_bytes(KISS + KISS, 1.0)
+    assert second == first
+    second["via"].append("changed by a consumer")
+    second["source"] = "QQ1BAD"
+    assert session.receive_bytes(KISS, 1.0) == [first]
+    (other,) = session.receive_bytes(KISS[:-4] + b"another\xc0", 2.0)
+    assert other == {**first, "info": b"another", "raw": FRAME[:-3] + b"another", "time": 2.0}
+
+
+@pytest.mark.parametrize("end", ["", "03", "03cf", "13f0 78", "f0", "f003f0 78", "3f78"])
+def test_a_head_that_was_heard_before_says_nothing_of_another_end(session, end):
+    ended = FRAME[:-5] + bytes.fromhex(end)
+    ax25_transport._heads.clear()
+    afresh = session.receive_bytes(b"\xc0\x00" + ended + b"\xc0", 1.0), session.counters()
+    again = Ax25Session("QQ1EDG-10")
+    again.receive_bytes(KISS, 1.0)
+    assert (again.receive_bytes(b"\xc0\x00" + ended + b"\xc0", 1.0), again.counters()) == afresh
+
+
+# What looks like the end of a head where none is: SSID octets of 3, before whatever control octet, and digipeaters.
+ODDLY = st.sampled_from(
+    [bytes.fromhex(part) for part in ("82a0b4a6929ae0", "a2a262868264e0", "a2a26286826403", "03f0", "f0")]
+)
+
+
+@given(st.lists(st.lists(ODDLY, max_size=8).map(b"".join), max_size=12))
+def test_what_was_heard_before_changes_nothing(bodies):
+    ax25_transport._heads.clear()
+    ours, other = Ax25Session(), Ax25Session()
+    for body in bodies:
+        heard = ours.receive_bytes(b"\xc0\x00" + body + b"\xc0", 1.0)
+        kept = dict(ax25_transport._heads)
+        ax25_transport._heads.clear()
+        assert other.receive_bytes(b"\xc0\x00" + body + b"\xc0", 1.0) == heard
+        ax25_transport._heads.update(kept)
+    assert other.counters() == ours.counters()
+
+
+def test_the_heads_that_are_kept_are_bounded(session):
+    ax25_transport._heads.clear()
+    for number in range(ax25_transport.HEADS_KEPT + 3):
+        head = bytes.fromhex("82a0b4a6929ae0") + bytes(2 * octet for octet in b"%06d" % number) + b"\xe1"
+        (event,) = session.receive_bytes(b"\xc0\x00" + head + b"\x03\xf0x\xc0", 1.0)
+        assert event["source"] == f"{number:06d}"
+    assert len(ax25_transport._heads) == 3  # all were let go of, and it began anew
 
 
 def test_the_radio_port_is_told(session):
