@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import sys
+import threading
 import time
 import tty
 from collections.abc import Awaitable, Callable
@@ -183,6 +184,21 @@ async def latency_raw(port: str) -> None:
     os.close(line)
 
 
+async def latency_blocking(port: str) -> None:
+    """Take it in a thread that waits in ``os.read`` and does nothing else."""
+    line = os.open(port, os.O_RDWR | os.O_NOCTTY)
+    tty.setraw(line)
+
+    def read() -> None:
+        while True:
+            frames = filter(None, os.read(line, 4096).split(b"\xc0"))
+            waits.extend(time.monotonic_ns() - int(frame[-STAMP:]) for frame in frames)
+
+    threading.Thread(target=read, daemon=True).start()
+    answer(up=True)
+    await obey(waits)
+
+
 async def echo(name: str) -> None:
     """Serve one echo on a WebSocket."""
     configure_django()
@@ -239,6 +255,7 @@ SERVERS = {
     "whole-channels": whole_channels,
     "latency-edge": latency_edge,
     "latency-raw": latency_raw,
+    "latency-blocking": latency_blocking,
     "echo": echo,
 }
 
