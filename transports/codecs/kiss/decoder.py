@@ -14,7 +14,7 @@ from transports.codecs.kiss.dialect import PLAIN, KissDialect
 from transports.codecs.kiss.frames import FEND, FESC, MAX_FRAME, KissFrame, unstuff
 
 _COMMAND = 0x0F  # the low nibble of the type byte; 0 is data
-_FESC = FESC[0]  # as a number: a cold cache finds it in half the time
+_FEND, _FESC = FEND[0], FESC[0]  # as numbers: a cold cache finds those in half the time
 _WHOLE = 3  # pieces of a read that is one frame: nothing, the frame, nothing
 PLAIN_AGAIN = 16  # data frames; aprx offers its sums anew every half hour at the latest
 
@@ -77,15 +77,14 @@ class Decoder:
 
         The type byte has the port in its high nibble; a low nibble of 0 is data. Unstuffed, and without the checksum.
         """
+        if not self._at_rest and _FEND not in data:  # one byte of a slow line, mostly: nothing ends here
+            self._keep(data)
+            return []
         pieces = data.split(FEND)
-        if len(pieces) == _WHOLE and self._at_rest:
+        if self._at_rest and len(pieces) == _WHOLE:
             body = pieces[1]
             if 0 < len(body) == len(data) - 2 <= self._max_frame and _FESC not in body:
                 return [body]  # what a read of a quiet line mostly gives: one frame as it stands
-        elif len(pieces) == 1:  # one byte of a slow line, mostly: nothing ends here
-            self._keep(data)
-            self._at_rest = False
-            return []
         escaped = _FESC in data
         if self._skipping:
             self._synchronise(pieces.pop(0))
