@@ -116,9 +116,9 @@ def _heads_first_time(given: list[bytes]) -> list[str]:
 
 
 def _forget() -> None:
-    """Empty the caches of headers; what only a bench does has no public name."""
-    ax25._headers.clear()  # noqa: SLF001
-    ax25._decode_address.cache_clear()  # noqa: SLF001
+    """Empty the caches of headers, as a box finds them in its first minutes."""
+    ax25._headers.clear()  # noqa: SLF001  (what only a bench does has no public name)
+    ax25._decode_address.cache_clear()  # noqa: SLF001  (as above)
 
 
 def _peer_heads(given: list[bytes]) -> list[str]:
