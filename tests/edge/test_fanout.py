@@ -241,9 +241,10 @@ async def test_what_a_route_was_given_at_once_it_has_before_the_call_returns():
     assert not connection.mailbox.offer({"type": "aprs.receive", "summary": "b"}), "nobody is there any more"
 
 
-async def test_each_event_that_was_heard_is_told_of_once_and_neither_connect_nor_disconnect():
+@pytest.mark.parametrize("names", [(), ("one",), ("one", "two")])
+async def test_each_event_that_was_heard_is_told_of_once_and_neither_connect_nor_disconnect(names):
     told = []
-    fan = FanOut((leg("one", App()), leg("two", App())), told.append)
+    fan = FanOut(tuple(leg(name, App()) for name in names), told.append)
     async with Connection(fan=fan) as connection:
         await connection.hear("a", "b")
         await connection.until(lambda: len(told) == 2)
